@@ -1,0 +1,21 @@
+"""Options that every test folder shares."""
+
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("cluster", "where the tests that speak to Kubernetes find a server")
+    group.addoption(
+        "--kubeconfig",
+        type=Path,
+        default=None,
+        help="run them against this real API server instead of the lab's; its contents are lost, so --disposable must say so",
+    )
+    group.addoption("--disposable", action="store_true", help="the cluster behind --kubeconfig may be wrecked by the tests")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--kubeconfig") and not config.getoption("--disposable"):
+        raise pytest.UsageError("--kubeconfig names a real cluster and the tests change it: add --disposable if it may be lost")
