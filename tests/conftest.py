@@ -11,11 +11,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--kubeconfig",
         type=Path,
         default=None,
-        help="run them against this real API server instead of the lab's; its contents are lost, so --disposable must say so",
+        help="run them against this real API server instead of the lab's own; needs --disposable",
     )
-    group.addoption("--disposable", action="store_true", help="the cluster behind --kubeconfig may be wrecked by the tests")
+    group.addoption("--disposable", action="store_true", help="the tests may wreck the cluster behind --kubeconfig")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--kubeconfig") and not config.getoption("--disposable"):
-        raise pytest.UsageError("--kubeconfig names a real cluster and the tests change it: add --disposable if it may be lost")
+        raise pytest.UsageError(
+            "--kubeconfig names a real cluster, which the tests change: add --disposable if they may"
+        )

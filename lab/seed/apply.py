@@ -1,0 +1,71 @@
+"""Brings the seed into a cluster through its public API, once."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from lab.kube import ApiError, Kube
+from lab.seed.cluster import SeedError, load
+from lab.seed.objects import Object, objects
+
+MANAGER = "lab-seed"
+MARKER = ("kube-system", "infra-ops-lab-seed")
+CONCURRENT_REQUESTS = 8
+
+
+async def seed(kubeconfig: Path, root: Path) -> None:
+    """Applies the seed unless an earlier start finished it, so that what runbooks changed since stays changed.
+
+    A start that was killed half-way is simply repeated: server-side apply of the same objects changes nothing.
+    Passwords come from the files under `root`/credentials. Raises SeedError or ApiError.
+    """
+    async with Kube(kubeconfig) as kube:
+        if await _finished(kube):
+            return
+        credentials = {
+            file.name: file.read_text().strip() for file in (root / "credentials").iterdir() if file.is_file()
+        }
+        try:
+            wanted = list(objects(load(), credentials))
+        except KeyError as error:
+            raise SeedError(f"The seed names the credential {error}, which the lab does not have.") from error
+        await _apply(kube, [item for item in wanted if item["kind"] == "Namespace"])
+        await _apply(kube, [item for item in wanted if item["kind"] in ("Secret", "ServiceAccount")])
+        await _apply(kube, [item for item in wanted if item["kind"] not in ("Namespace", "Secret", "ServiceAccount")])
+        await _apply(kube, [_marker()])
+
+
+async def _finished(kube: Kube) -> bool:
+    namespace, name = MARKER
+    try:
+        await kube.request("GET", f"/api/v1/namespaces/{namespace}/configmaps/{name}")
+    except ApiError as error:
+        if error.status == 404:
+            return False
+        raise
+    return True
+
+
+async def _apply(kube: Kube, items: list[Object]) -> None:
+    gate = asyncio.Semaphore(CONCURRENT_REQUESTS)
+
+    async def one(item: Object) -> None:
+        async with gate:
+            await kube.apply(item, manager=MANAGER, force=True)
+
+    async with asyncio.TaskGroup() as group:
+        for item in items:
+            group.create_task(one(item))
+
+
+def _marker() -> Object:
+    namespace, name = MARKER
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": namespace},
+        "data": {
+            "meaning": "The lab's seed was applied whole; delete this to have it applied again at the next start."
+        },
+    }

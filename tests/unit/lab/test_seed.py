@@ -1,0 +1,81 @@
+"""The seed file describes the roadmap's cluster, and a broken one is refused in one sentence."""
+
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from lab.seed.cluster import SeedError, load
+from lab.seed.objects import objects
+
+NODES = 8
+CREDENTIALS: dict[str, str] = defaultdict(lambda: "made-up")
+
+
+def test_the_roadmaps_cluster_runs_116_pods() -> None:
+    """The roadmap says 'All 116 pods running'."""
+    workloads = [workload for namespace in load().namespaces for workload in namespace.workloads]
+    assert sum(NODES if w.kind == "DaemonSet" else w.replicas for w in workloads) == 116
+
+
+def test_every_exposed_credential_has_a_copy_in_a_secret() -> None:
+    """The seven credential ids of the design each stand in at least one Secret of a consumer."""
+
+    class Recorder(dict[str, str]):
+        def __missing__(self, key: str) -> str:
+            self[key] = "made-up"
+            return "made-up"
+
+    asked = Recorder()
+    list(objects(load(), asked))
+    assert set(asked) == {
+        "postgres_appuser",
+        "flower_celery",
+        "flower_financial_screener",
+        "synology_admin",
+        "pihole_admin",
+        "grafana_admin",
+        "airflow_admin",
+    }
+
+
+def test_an_object_follows_the_namespace_and_the_account_that_it_needs() -> None:
+    seen: set[tuple[str, str, str]] = set()
+    for item in objects(load(), CREDENTIALS):
+        metadata = item["metadata"]
+        if "namespace" in metadata:
+            assert ("Namespace", "", metadata["namespace"]) in seen
+        if "template" in item.get("spec", {}):
+            account = item["spec"]["template"]["spec"]["serviceAccountName"]
+            assert ("ServiceAccount", metadata["namespace"], account) in seen
+        seen.add((item["kind"], metadata.get("namespace", ""), metadata["name"]))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("namespaces: [", "is not YAML"),
+        ("- a", "the top level must be a mapping, found list"),
+        ("name: x", "the top level has the unknown key 'name'; allowed are cluster_admins, namespaces"),
+        ("namespaces: {a: {workloads: [{name: x}]}}", "namespaces.a.workloads[0] lacks image"),
+        (
+            "namespaces: {a: {workloads: [{name: x, image: y, kind: Job}]}}",
+            "namespaces.a.workloads[0].kind is 'Job'; allowed are Deployment, StatefulSet, DaemonSet",
+        ),
+        ("namespaces: {a: {secrets: {s: 3}}}", "namespaces.a.secrets.s must be a mapping, found int"),
+        ("namespaces: {}\ncluster_admins: [{namespace: a}]", "cluster_admins[0] needs namespace and service_account"),
+    ],
+)
+def test_a_broken_seed_file_is_refused_by_place_and_reason(tmp_path: Path, text: str, sentence: str) -> None:
+    file = tmp_path / "cluster.yaml"
+    file.write_text(text)
+    with pytest.raises(SeedError) as caught:
+        load(file)
+    assert sentence in str(caught.value)
+    assert str(file) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unreadable_seed_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SeedError, match=r"absent\.yaml cannot be read: No such file"):
+        load(tmp_path / "absent.yaml")
