@@ -18,7 +18,7 @@ venv: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)) and "$(PYTHON) is Python " + sys.version.split()[0] + ", but Airflow 3.0.2 and its pins need 3.11 or 3.12: name one with make PYTHON=python3.12")'
 	@echo "Installing the pinned packages into $(VENV) (about a minute, 800 MB)"
-	$(PYTHON) -m venv --clear $(VENV)
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[lab,dev]'
 	@touch $(INSTALLED)
 
