@@ -1,0 +1,1 @@
+"""Starts the lab's services in order, watches them, stops them in reverse."""
