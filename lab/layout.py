@@ -13,7 +13,7 @@ SEED = PROJECT / "lab" / "seed"
 
 @dataclass(frozen=True)
 class Lab:
-    """One lab: its ``root`` folder (absolute), its ``ports``, and the kubeconfig of a real API server if one was given."""
+    """One lab: its ``root`` folder (absolute), its ``ports``, and the kubeconfig of a real API server if given."""
 
     root: Path
     ports: Ports

@@ -5,6 +5,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 
+class ServiceError(Exception):
+    """A service cannot become healthy, or does not do what was asked of it; the text is one clear sentence."""
+
+
 async def nothing() -> None:
     """The step of a service that needs none."""
 
@@ -24,7 +28,8 @@ class Service:
 
     ``ready`` need not ask whether the process lives or owns its ports: the supervisor asks it only while the process is
     alive, and only once every one of ``ports`` is listened on by the process or its children. It returns False while
-    nobody answers, or the answer is not the service's own, and raises only what waiting cannot mend.
+    nobody answers, or the answer is not the service's own. What waiting cannot mend, any of the three raises as
+    ServiceError or OSError.
 
     ``environment`` comes on top of the lab's own small one (PATH, HOME, LANG, TMPDIR, PYTHONPATH); nothing of the
     user's shell reaches a service. A secret belongs there or in a file, never in ``command``.

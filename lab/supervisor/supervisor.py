@@ -1,0 +1,178 @@
+"""Starts services in the order of their needs, reports those that die, stops all in reverse."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from lab.supervisor import listeners, sessions
+from lab.supervisor.process import Process
+from lab.supervisor.service import Service, ServiceError
+from lab.supervisor.sessions import Ledger
+
+READY_EVERY = 0.1  # seconds between two questions
+STOP_WITHIN = 13.0  # seconds for all services together; Ctrl-C promises 15
+
+
+class Supervisor:
+    """The running services of one lab. ``report`` gets one line for each thing worth telling a person."""
+
+    def __init__(
+        self,
+        services: Sequence[Service],
+        *,
+        environment: Mapping[str, str],
+        log: Path,
+        ledger: Ledger,
+        report: Callable[[str], None],
+    ) -> None:
+        self._services = {service.name: service for service in services}
+        self._environment = environment
+        self._log = log
+        self._ledger = ledger
+        self._report = report
+        self._processes: dict[str, Process] = {}
+        self._states = dict.fromkeys(self._services, "waiting")
+        self._watchers: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._services)
+
+    async def start_all(self) -> None:
+        """Start every service as soon as those it needs are healthy. Raises ServiceError for the first that fails."""
+        healthy = {name: asyncio.Event() for name in self._services}
+
+        async def in_turn(service: Service) -> None:
+            for name in service.after:
+                await healthy[name].wait()
+            await self._start(service)
+            healthy[service.name].set()
+
+        tasks = [asyncio.create_task(in_turn(service)) for service in self._services.values()]
+        try:
+            for done in asyncio.as_completed(tasks):
+                await done
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        dead = [name for name, state in self._states.items() if state == "dead"]
+        if dead:
+            raise ServiceError(f"{', '.join(dead)} died while others were starting")
+
+    async def start(self, name: str) -> None:
+        """Start one service again. Raises ServiceError when it runs already or does not become healthy."""
+        service = self._service(name)
+        if name in self._processes and self._processes[name].alive:
+            raise ServiceError(f"{name} is running already")
+        await self._start(service)
+
+    async def stop(self, name: str) -> None:
+        """Stop one service and leave the others alone."""
+        service = self._service(name)
+        self._unwatch(name)
+        process = self._processes.pop(name, None)
+        if process is not None:
+            willing = await process.stop(service.stop_signal, service.grace)
+            if not willing:
+                self._report(f"{name} did not stop within {service.grace:g} s and was killed")
+        self._states[name] = "stopped"
+
+    async def stop_all(self) -> None:
+        """Stop everything, those that others need last, within STOP_WITHIN seconds; whoever takes longer is killed."""
+        for name in self._services:
+            self._unwatch(name)
+        try:
+            async with asyncio.timeout(STOP_WITHIN):
+                for names in reversed(_waves(self._services)):
+                    await asyncio.gather(*(self.stop(name) for name in names))
+        except TimeoutError:
+            self._report(f"not all stopped within {STOP_WITHIN:g} s: killing the rest")
+        self._processes.clear()
+        await asyncio.to_thread(self._ledger.sweep)
+
+    def status(self) -> list[dict[str, Any]]:
+        """One entry a service: name, state (waiting, starting, healthy, stopped, dead), pid, memory in bytes (PSS)."""
+        entries = []
+        for name, state in self._states.items():
+            process = self._processes.get(name)
+            alive = process is not None and process.alive
+            entries.append(
+                {
+                    "name": name,
+                    "state": state,
+                    "pid": process.pid if process and alive else None,
+                    "memory": sessions.memory(process.pid) if process and alive else 0,
+                }
+            )
+        return entries
+
+    def _service(self, name: str) -> Service:
+        try:
+            return self._services[name]
+        except KeyError:
+            raise ServiceError(f"there is no service {name}; there are: {', '.join(self._services)}") from None
+
+    async def _start(self, service: Service) -> None:
+        began = time.monotonic()
+        self._states[service.name] = "starting"
+        try:
+            await service.prepare()
+            process = await Process.start(
+                service.command,
+                {**self._environment, **service.environment},
+                self._log / f"{service.name}.log",
+                service.stop_signal,
+            )
+            self._processes[service.name] = process
+            self._ledger.add(service.name, process.pid)
+            await self._become_ready(service, process)
+            await service.finish()
+        except (OSError, ServiceError) as error:
+            self._states[service.name] = "dead"
+            raise ServiceError(f"{service.name} did not start: {error}") from error
+        self._states[service.name] = "healthy"
+        self._watchers[service.name] = asyncio.create_task(self._watch(service.name, process))
+        self._report(f"{service.name:<16} healthy after {time.monotonic() - began:4.1f} s")
+
+    async def _become_ready(self, service: Service, process: Process) -> None:
+        deadline = time.monotonic() + service.timeout
+        while time.monotonic() < deadline:
+            if not process.alive:
+                raise ServiceError(_with_last_lines(f"it {process.ending}", process))
+            owned = [await asyncio.to_thread(listeners.owns, process.pid, port) for port in service.ports]
+            if all(owned) and await service.ready() and process.alive:
+                return
+            await asyncio.sleep(READY_EVERY)
+        raise ServiceError(_with_last_lines(f"it was not ready after {service.timeout:g} s", process))
+
+    async def _watch(self, name: str, process: Process) -> None:
+        await process.wait()
+        self._states[name] = "dead"
+        self._report(_with_last_lines(f"{name} {process.ending}", process))
+        self._report(f"The other services stay up; start it again with: python -m lab start {name}")
+
+    def _unwatch(self, name: str) -> None:
+        watcher = self._watchers.pop(name, None)
+        if watcher:
+            watcher.cancel()
+
+
+def _with_last_lines(sentence: str, process: Process) -> str:
+    lines = "".join(f"\n  {line}" for line in process.last_lines()) or " (it wrote nothing)"
+    return f"{sentence}; its last lines, from {process.log}:{lines}"
+
+
+def _waves(services: Mapping[str, Service]) -> list[tuple[str, ...]]:
+    """Service names in the order of their needs, those that may go together in one tuple."""
+    sorter = TopologicalSorter({name: service.after for name, service in services.items()})
+    sorter.prepare()
+    waves = []
+    while sorter.is_active():
+        wave = sorter.get_ready()
+        waves.append(wave)
+        sorter.done(*wave)
+    return waves
