@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 from lab.kube import ApiError, Kube
@@ -14,20 +15,17 @@ MARKER = ("kube-system", "infra-ops-lab-seed")
 CONCURRENT_REQUESTS = 8
 
 
-async def seed(kubeconfig: Path, root: Path) -> None:
+async def seed(kubeconfig: Path, passwords: Mapping[str, str]) -> None:
     """Applies the seed unless an earlier start finished it, so that what runbooks changed since stays changed.
 
     A start that was killed half-way is simply repeated: server-side apply of the same objects changes nothing.
-    Passwords come from the files under `root`/credentials. Raises SeedError or ApiError.
+    `passwords` maps the id of each exposed credential to its value. Raises SeedError or ApiError.
     """
     async with Kube(kubeconfig) as kube:
         if await _finished(kube):
             return
-        credentials = {
-            file.name: file.read_text().strip() for file in (root / "credentials").iterdir() if file.is_file()
-        }
         try:
-            wanted = list(objects(load(), credentials))
+            wanted = list(objects(load(), passwords))
         except KeyError as error:
             raise SeedError(f"The seed names the credential {error}, which the lab does not have.") from error
         await _apply(kube, [item for item in wanted if item["kind"] == "Namespace"])

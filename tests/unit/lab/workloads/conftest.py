@@ -67,10 +67,10 @@ class World:
     def settle(self) -> None:
         """Steps, with every pod becoming ready at once, until nothing is due."""
         for _ in range(200):
-            if not self.step():
-                return
             for pod in self.view.all("Pod"):
                 self.make_ready(pod)
+            if not self.step():
+                return
         raise AssertionError("the controllers never come to rest")
 
     def make_ready(self, pod: Object) -> None:
