@@ -15,8 +15,13 @@ from pathlib import Path, PurePosixPath
 
 _INIT = Path(__file__).with_name("sandbox_init.py")
 # What the lab's own programs are made of stays visible, also below a folder that is covered inside.
-_OWN_FILES = (Path(sys.base_prefix), Path(sys.prefix), Path(__file__).parent.parent)
+_OWN_FILES = {
+    str(path)
+    for folder in (Path(sys.base_prefix), Path(sys.prefix), Path(__file__).parent.parent)
+    for path in (folder, folder.resolve())  # an environment reached by a symbolic link needs both
+}
 _COVERED = (PurePosixPath("/tmp"), PurePosixPath("/dev/shm"))  # noqa: S108 (where the sandbox has its own)
+Bind = tuple[Path, PurePosixPath]  # (real path of a folder or file, path inside)
 _TOP = PurePosixPath("/")
 
 
@@ -31,24 +36,26 @@ class Sandbox:
     command could not be executed, 127 no such command.
     """
 
-    binds: tuple[tuple[Path, PurePosixPath], ...]  # (real path of a folder or file, path inside), later ones on top
+    binds: tuple[Bind, ...]
     hostname: str
     cwd: PurePosixPath = _TOP
+    read_only: tuple[Bind, ...] = ()
 
     def wrap(self, argv: Sequence[str]) -> list[str]:
         """The argv that runs `argv` inside. Environment and open streams pass through. Keep secrets out of `argv`."""
-        binds = [(str(real.resolve()), os.path.realpath(inside)) for real, inside in self.binds]
-        covered = [*(str(path) for path in _COVERED), *(inside for _, inside in binds)]
-        for path in map(str, _OWN_FILES):
+        binds = [("rw", str(real.resolve()), os.path.realpath(inside)) for real, inside in self.binds]
+        binds += [("ro", str(real.resolve()), os.path.realpath(inside)) for real, inside in self.read_only]
+        covered = [*map(str, _COVERED), *(inside for _, _, inside in binds)]
+        for path in _OWN_FILES:
             if any(path.startswith(folder + "/") for folder in covered):
-                binds.append((os.path.realpath(path), path))
-        # Outermost first, so that a mount does not hide one below it; the sort keeps the caller's order otherwise.
-        binds.sort(key=lambda bind: len(PurePosixPath(bind[1]).parts))
+                binds.append(("ro", os.path.realpath(path), path))
+        # Outermost first, so that no mount hides one below it.
+        binds.sort(key=lambda bind: len(PurePosixPath(bind[2]).parts))
         return [
             *("setpriv", "--pdeathsig", "KILL", "--"),
             *("unshare", "--user", "--map-root-user", "--mount", "--uts", "--pid", "--fork", "--kill-child=KILL", "--"),
             *(sys.executable, "-I", "-S", str(_INIT), self.hostname, str(self.cwd)),
-            *(path for bind in binds for path in bind),
+            *(word for bind in binds for word in bind),
             *("--", *argv),
         ]
 

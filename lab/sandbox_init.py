@@ -1,7 +1,7 @@
 """First process inside a sandbox: builds its file tree, then becomes the command (see lab/sandbox.py).
 
-Run as `python -I -S sandbox_init.py HOSTNAME CWD SOURCE TARGET … -- ARGV` by util-linux' unshare, as process 1 of
-fresh user, mount, UTS and PID namespaces. It imports little and execs: a sandbox costs one short-lived interpreter.
+Run as `python -I -S sandbox_init.py HOSTNAME CWD MODE SOURCE TARGET … -- ARGV` (MODE: rw or ro) by util-linux' unshare,
+as process 1 of fresh user, mount, UTS and PID namespaces. It imports little and execs: a sandbox costs one short-lived interpreter.
 
 Ends with 125 when the tree cannot be built, 126 when the command cannot be executed, 127 when it is not found.
 """
@@ -31,9 +31,9 @@ def _mount(source: str, target: str, kind: str = "", flags: int = 0, data: str =
     _checked(result, f"mount {source} on {target}")
 
 
-def _make_read_only(path: str) -> None:
+def _make_read_only(path: str, flags: int = 0) -> None:
     attributes = (ctypes.c_uint64 * 4)(_RDONLY, 0, 0, 0)
-    result = _libc.syscall(_SYS_MOUNT_SETATTR, _AT_FDCWD, path.encode(), _AT_RECURSIVE, attributes, ctypes.c_size_t(32))
+    result = _libc.syscall(_SYS_MOUNT_SETATTR, _AT_FDCWD, path.encode(), flags, attributes, ctypes.c_size_t(32))
     _checked(result, f"mount_setattr {path}")
 
 
@@ -66,7 +66,7 @@ def _show_host(folder: str, opened: set[str]) -> None:
         else:
             try:
                 _bind(source, path)
-                _make_read_only(path)
+                _make_read_only(path, _AT_RECURSIVE)
             except (FileNotFoundError, PermissionError):
                 continue  # gone meanwhile, or another user's FUSE mount: the host does not show it to us either
 
@@ -85,21 +85,24 @@ def _folders_to_open(targets: list[str]) -> set[str]:
     return opened
 
 
-def _build(binds: list[tuple[str, str]]) -> None:
+def _build(binds: list[tuple[str, str, str]]) -> None:
     _mount("sandbox", "/tmp", "tmpfs", _NOSUID | _NODEV, "mode=755")
     os.chdir("/tmp")
     os.mkdir("." + _HOST)
     _checked(_libc.pivot_root(b".", b"." + _HOST.encode()), "pivot_root")
     os.chdir("/")
     # From here each target is its plain path, and its source lies in the host's tree, no longer covered by our tmpfs.
-    _show_host("/", _folders_to_open([target for _, target in binds]))
+    _show_host("/", _folders_to_open([target for _, _, target in binds]))
     for folder in ("/proc", "/tmp"):
         os.mkdir(folder)
     _mount("proc", "/proc", "proc", _NOSUID | _NODEV | _NOEXEC)
     _mount("shm", "/dev/shm", "tmpfs", _NOSUID | _NODEV, "mode=1777")
     _mount("tmp", "/tmp", "tmpfs", _NOSUID | _NODEV, "mode=1777")
-    for source, target in binds:
+    for _, source, target in binds:
         _bind(_HOST + source, target)
+    for mode, _, target in binds:
+        if mode == "ro":  # only now: a mount point may have been made below it
+            _make_read_only(target)
     _checked(_libc.umount2(_HOST.encode(), _DETACH), "umount of the host's tree")
     os.rmdir(_HOST)
 
@@ -109,7 +112,7 @@ def main(arguments: list[str]) -> int:
     hostname, cwd, *paths = arguments[:end]
     argv = arguments[end + 1 :]
     try:
-        _build(list(zip(paths[::2], paths[1::2], strict=True)))
+        _build(list(zip(paths[::3], paths[1::3], paths[2::3], strict=True)))
         _checked(_libc.sethostname(hostname.encode(), ctypes.c_size_t(len(hostname.encode()))), "sethostname")
         os.chdir(cwd)
     except OSError as error:

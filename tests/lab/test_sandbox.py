@@ -70,6 +70,17 @@ def test_a_mount_inside_another_mount_is_on_top_of_it(folder: Path, tmp_path: Pa
     assert run(Sandbox(binds, "pod"), "cat /data/inner/file").stdout == "content"
 
 
+def test_a_read_only_mount_refuses_writes_but_not_a_mount_below_it(folder: Path, tmp_path: Path) -> None:
+    """The service-account folder of a pod, below which the caller mounts something else."""
+    (tmp_path / "inner").mkdir()
+    inner = ((tmp_path / "inner", SERVICE_ACCOUNT / "inner"),)
+    box = Sandbox(inner, "pod", read_only=((folder, SERVICE_ACCOUNT),))
+    result = run(box, f"cat {SERVICE_ACCOUNT}/file && touch {SERVICE_ACCOUNT}/inner/new && touch {SERVICE_ACCOUNT}/new")
+    assert result.stdout == "content"
+    assert "Read-only file system" in result.stderr
+    assert (tmp_path / "inner" / "new").exists()
+
+
 def test_the_host_is_visible_and_read_only() -> None:
     root = Path(__file__).parent
     result = run(Sandbox((), "pod"), f"ls {root}; for d in {root} /etc /usr; do mkdir $d/new && rmdir $d/new; done")
