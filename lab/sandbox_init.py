@@ -1,12 +1,13 @@
 """First process inside a sandbox: builds its file tree, then becomes the command (see lab/sandbox.py).
 
 Run as `python -I -S sandbox_init.py HOSTNAME CWD MODE SOURCE TARGET … -- ARGV` (MODE: rw or ro) by util-linux' unshare,
-as process 1 of fresh user, mount, UTS and PID namespaces. It imports little and execs: a sandbox costs one short-lived interpreter.
+as process 1 of fresh user, mount, UTS and PID namespaces. It imports little and execs: a sandbox costs one short-lived
+interpreter.
 
 Ends with 125 when the tree cannot be built, 126 when the command cannot be executed, 127 when it is not found.
 """
 # pathlib would double the start-up time; the fixed paths are the sandbox's own.
-# ruff: noqa: PTH102, PTH103, PTH106, PTH112, PTH114, PTH115, PTH118, PTH120, PTH208, S108, S606
+# ruff: noqa: PTH101, PTH102, PTH103, PTH106, PTH112, PTH114, PTH115, PTH118, PTH120, PTH208, S103, S108, S606
 
 import ctypes
 import os
@@ -95,9 +96,9 @@ def _build(binds: list[tuple[str, str, str]]) -> None:
     _show_host("/", _folders_to_open([target for _, _, target in binds]))
     for folder in ("/proc", "/tmp"):
         os.mkdir(folder)
+    os.chmod("/tmp", 0o1777)
     _mount("proc", "/proc", "proc", _NOSUID | _NODEV | _NOEXEC)
     _mount("shm", "/dev/shm", "tmpfs", _NOSUID | _NODEV, "mode=1777")
-    _mount("tmp", "/tmp", "tmpfs", _NOSUID | _NODEV, "mode=1777")
     for _, source, target in binds:
         _bind(_HOST + source, target)
     for mode, _, target in binds:

@@ -89,8 +89,8 @@ def test_the_host_is_visible_and_read_only() -> None:
 
 
 def test_tmp_is_empty_and_private() -> None:
-    result = run(Sandbox((), "pod"), "ls /tmp; echo x > /tmp/of-the-pod; cat /tmp/of-the-pod")
-    assert result.stdout == "x\n"
+    result = run(Sandbox((), "pod"), "ls /tmp; stat -c %a /tmp; echo x > /tmp/of-the-pod; cat /tmp/of-the-pod")
+    assert result.stdout == "1777\nx\n"
     assert not Path("/tmp/of-the-pod").exists()
 
 
