@@ -1,13 +1,11 @@
-"""The lab's credentials: invented here, kept in one 0600 file each, never shown by anything but `lab password`."""
+"""The lab's credentials: invented here, one 0600 file each that holds nothing but the password."""
 
-import json
 import secrets
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab import files
 
-# Those that the roadmap lists as exposed: weak, human, and copied into their consumers' Secrets by the seed.
+# Credential id -> user name. These the roadmap lists as exposed: weak, human, copied into their consumers' Secrets.
 EXPOSED = {
     "postgres_appuser": "appuser",
     "flower_celery": "admin",
@@ -17,54 +15,41 @@ EXPOSED = {
     "grafana_admin": "admin",
     "airflow_admin": "admin",
 }
-# Those that the lab itself works with.
+# With these the lab itself works.
 INTERNAL = {
     "postgres_superuser": "postgres",
     "airflow_database": "airflow",
     "airflow_runner": "runner",
     "valkey": "default",
+    "kubernetes_admin": "lab-admin",
+    "kubernetes_controllers": "system:kube-controller-manager",
+    "kubernetes_kubelet": "system:node:lab",
 }
+USERS = EXPOSED | INTERNAL
 WORDS = ("Heron", "Lantern", "Walnut", "Glacier", "Pepper", "Harbour", "Velvet", "Cobalt", "Thistle", "Marble", "Otter")
 
 
-@dataclass(frozen=True)
-class Credential:
-    """A login. ``password`` is a token where the service knows no user names (OpenBao's root token)."""
-
-    username: str
-    password: str = field(repr=False)
-
-
-def path(directory: Path, credential_id: str) -> Path:
-    """The file that holds the credential: JSON with ``username`` and ``password``."""
-    return directory / f"{credential_id}.json"
-
-
-def read(directory: Path, credential_id: str) -> Credential:
-    """The stored credential. Raises KeyError, with a sentence that lists what there is, when there is none."""
+def read(directory: Path, credential_id: str) -> str:
+    """The stored password or token. Raises LookupError, listing what there is, when there is none."""
     try:
-        stored = json.loads(path(directory, credential_id).read_text())
+        return (directory / credential_id).read_text()
     except FileNotFoundError:
-        known = ", ".join(sorted(file.stem for file in directory.glob("*.json"))) or "none yet"
-        raise KeyError(f"No credential {credential_id} in {directory}; there are: {known}.") from None
-    return Credential(stored["username"], stored["password"])
+        known = ", ".join(sorted(file.name for file in directory.glob("[!.]*"))) or "none yet"
+        raise LookupError(f"No credential {credential_id} in {directory}; there are: {known}.") from None
 
 
-def store(directory: Path, credential_id: str, credential: Credential) -> None:
+def store(directory: Path, credential_id: str, password: str) -> None:
     """Write the credential's file, readable by its owner only."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    content = {"username": credential.username, "password": credential.password}
-    files.write(path(directory, credential_id), json.dumps(content))
+    files.write(directory / credential_id, password)
 
 
 def invent(directory: Path) -> None:
-    """Store a new password for each credential of EXPOSED and INTERNAL that has none yet; keep the others."""
-    for credential_id, username in EXPOSED.items():
-        if not path(directory, credential_id).exists():
-            store(directory, credential_id, Credential(username, _weak_password()))
-    for credential_id, username in INTERNAL.items():
-        if not path(directory, credential_id).exists():
-            store(directory, credential_id, Credential(username, secrets.token_urlsafe(24)))
+    """Store a new password for each credential of USERS that has none yet; keep the others."""
+    for credential_id in USERS:
+        if not (directory / credential_id).exists():
+            exposed = credential_id in EXPOSED
+            store(directory, credential_id, _weak_password() if exposed else secrets.token_urlsafe(24))
 
 
 def _weak_password() -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,7 @@ class Supervisor:
             self._processes[service.name] = process
             self._ledger.add(service.name, process.pid)
             await self._become_ready(service, process)
-            await service.finish()
+            await _unless_it_ends(process, service.finish())
         except (OSError, ServiceError) as error:
             self._states[service.name] = "dead"
             raise ServiceError(f"{service.name} did not start: {error}") from error
@@ -159,6 +159,20 @@ class Supervisor:
         watcher = self._watchers.pop(name, None)
         if watcher:
             watcher.cancel()
+
+
+async def _unless_it_ends(process: Process, step: Awaitable[None]) -> None:
+    """Await the step, but not longer than the process lives: nobody would ever answer it."""
+    stepping, ending = asyncio.ensure_future(step), asyncio.create_task(process.wait())
+    try:
+        await asyncio.wait((stepping, ending), return_when=asyncio.FIRST_COMPLETED)
+        if not stepping.done():
+            raise ServiceError(_with_last_lines(f"it {process.ending} while being set up", process))
+        await stepping
+    finally:
+        for task in (stepping, ending):
+            task.cancel()
+        await asyncio.gather(stepping, ending, return_exceptions=True)
 
 
 def _with_last_lines(sentence: str, process: Process) -> str:

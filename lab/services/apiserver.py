@@ -1,0 +1,46 @@
+"""The Kubernetes API server of the lab, and the controllers beside it."""
+
+import sys
+
+from lab import kubeconfigs
+from lab.layout import Lab
+from lab.services.probes import https_status
+from lab.supervisor.service import Service
+
+
+def url(lab: Lab) -> str:
+    """Where the lab's own API server listens."""
+    return f"https://127.0.0.1:{lab.ports.of('apiserver')}"
+
+
+def apiserver(lab: Lab) -> Service:
+    """`python -m lab.apiserver`; ready when /readyz answers 200 with a certificate of the lab's authority."""
+    data = lab.data("apiserver")
+
+    async def prepare() -> None:
+        data.mkdir(parents=True, exist_ok=True)
+        kubeconfigs.write_tokens(lab)
+        kubeconfigs.write_own(lab, url(lab))
+
+    async def ready() -> bool:
+        return await https_status(f"{url(lab)}/readyz", lab.certs / "ca.crt") == 200
+
+    return Service(
+        name="apiserver",
+        command=(
+            *(sys.executable, "-m", "lab.apiserver", "--data", str(data), "--port", str(lab.ports.of("apiserver"))),
+            *("--certs", str(lab.certs), "--tokens", str(kubeconfigs.token_path(lab))),
+        ),
+        ports=(lab.ports.of("apiserver"),),
+        prepare=prepare,
+        ready=ready,
+    )
+
+
+def controllers(lab: Lab) -> Service:
+    """`python -m lab.controllers`, which serves nobody."""
+    return Service(
+        name="controllers",
+        command=(sys.executable, "-m", "lab.controllers", "--kubeconfig", str(lab.kubeconfigs / "controllers")),
+        after=("apiserver",),
+    )
