@@ -1,0 +1,68 @@
+"""Runs a tool of the toolbox image in a pod of its own, while no worker waits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator, Context
+
+if TYPE_CHECKING:
+    from infra_ops.airflow.restricted_pod import RestrictedPod
+
+NAMESPACE = "infra-ops"
+IMAGE = "infra-ops/toolbox:0.1.0"
+RESULT = "/airflow/xcom/return.json"
+
+
+class ToolPod(BaseOperator):
+    """`python -m infra_ops <arguments>` in namespace infra-ops as `service_account`; its JSON result becomes the XCom.
+
+    The pod dies after `deadline_seconds` whatever happens to Airflow: 3.0.2 tells nobody when a waiting task is marked
+    failed, and stops no waiting task at its execution_timeout. A second try takes up the pod of the first one if it
+    still runs, so a restart of the API server costs a try and no work.
+    """
+
+    template_fields: Sequence[str] = ("arguments",)
+
+    def __init__(
+        self,
+        *,
+        arguments: list[str],
+        service_account: str = "reader",
+        deadline_seconds: int = 300,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.arguments = arguments
+        self.service_account = service_account
+        self.deadline_seconds = deadline_seconds
+        self._running: RestrictedPod | None = None
+
+    def execute(self, context: Context) -> None:
+        """Start the pod and hand the waiting to the triggerer (raises TaskDeferred)."""
+        self._pod().start(context)
+
+    def trigger_reentry(self, context: Context, event: dict[str, Any]) -> Any:
+        """Airflow comes back here when the pod has ended."""
+        return self._pod().finish(context, event)
+
+    def on_kill(self) -> None:
+        if self._running:
+            self._running.on_kill()
+
+    def _pod(self) -> RestrictedPod:
+        # Importing the pod operator takes seconds and 100 MB, which every parse of a DAG file would pay.
+        from infra_ops.airflow.restricted_pod import RestrictedPod
+
+        self._running = RestrictedPod(
+            task_id=self.task_id,
+            namespace=NAMESPACE,
+            image=IMAGE,
+            name=self.task_id,
+            cmds=["python", "-m", "infra_ops"],
+            arguments=[*self.arguments, "--result", RESULT],
+            service_account_name=self.service_account,
+            active_deadline_seconds=self.deadline_seconds,
+        )
+        return self._running

@@ -1,0 +1,68 @@
+"""The secret store: OpenBao, spoken to by the Vault protocol.
+
+`VAULT_ADDR` and `VAULT_CACERT` say where it is, as for every Vault client. Who we are, the pod or the machine says:
+with `VAULT_APPROLE_DIR` (a folder with the files `role_id` and `secret_id`) by AppRole, otherwise by the pod's
+service-account token for the role `VAULT_KUBERNETES_ROLE`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import hvac
+from hvac.exceptions import VaultError
+from requests.exceptions import ConnectionError as RequestsConnectionError
+from requests.exceptions import RequestException
+
+SERVICE_ACCOUNT_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+
+
+class StoreError(Exception):
+    """The store did not answer or refused; the message names the store and the reason, never a secret."""
+
+
+class Vault:
+    """One client of the store. Nothing is sent before the first call."""
+
+    def __init__(self) -> None:
+        self.address = os.environ.get("VAULT_ADDR", "")
+        if not self.address:
+            raise StoreError("VAULT_ADDR is not set: it says where the secret store is")
+        self._client = hvac.Client(url=self.address, verify=os.environ.get("VAULT_CACERT", True), timeout=10)
+
+    def seal_status(self) -> dict[str, Any]:
+        """The answer of `sys/seal-status`, which needs no login. Raises `StoreError`."""
+        try:
+            status: dict[str, Any] = self._client.sys.read_seal_status()
+        except (RequestException, VaultError) as error:
+            raise StoreError(self._say(error)) from None
+        return status
+
+    def log_in(self) -> str:
+        """Log in and return the name that the store gives to the caller. Raises `StoreError`."""
+        try:
+            self._authenticate()
+            return str(self._client.auth.token.lookup_self()["data"]["display_name"])
+        except (RequestException, VaultError) as error:
+            raise StoreError(self._say(error)) from None
+        except OSError as error:
+            raise StoreError(f"cannot log in to {self.address}: {error.filename}: {error.strerror}") from None
+
+    def _authenticate(self) -> None:
+        if folder := os.environ.get("VAULT_APPROLE_DIR"):
+            role_id = (Path(folder) / "role_id").read_text().strip()
+            secret_id = (Path(folder) / "secret_id").read_text().strip()
+            self._client.auth.approle.login(role_id=role_id, secret_id=secret_id)
+        else:
+            role = os.environ.get("VAULT_KUBERNETES_ROLE", "")
+            self._client.auth.kubernetes.login(role=role, jwt=SERVICE_ACCOUNT_TOKEN.read_text())
+
+    def _say(self, error: Exception) -> str:
+        """hvac's and requests' own texts carry request paths and object addresses; ours says it in few words."""
+        if isinstance(error, RequestsConnectionError):
+            return f"{self.address} does not answer"
+        if isinstance(error, VaultError):
+            return f"{self.address} refused: {', '.join(error.errors or [type(error).__name__])}"
+        return f"{self.address} did not answer properly: {type(error).__name__}"

@@ -1,0 +1,1 @@
+"""Each asks one thing of the real world and returns plain data. Never changes anything."""

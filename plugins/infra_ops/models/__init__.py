@@ -1,0 +1,1 @@
+"""Plain data that the other layers hand to each other. No input or output here."""

@@ -1,0 +1,16 @@
+"""What K3s says about itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One etcd snapshot; `location` is a file:// or s3:// URL and `size` is in bytes."""
+
+    name: str
+    location: str
+    size: int
+    created: datetime

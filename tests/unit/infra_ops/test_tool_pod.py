@@ -1,0 +1,140 @@
+"""What the pod operator asks Kubernetes for, and how it takes the news of its pod."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+from airflow.exceptions import AirflowException, TaskDeferred
+from kubernetes.client import ApiClient, ApiException, V1ObjectMeta, V1Pod
+
+from infra_ops.airflow.restricted_pod import RestrictedPod
+from infra_ops.airflow.tool_pod import ToolPod
+
+EVENT = {"name": "pod-1", "namespace": "infra-ops", "message": ""}
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> MagicMock:
+    """A Kubernetes API on which nothing runs yet, found by the connection kubernetes_default."""
+    extra = {"in_cluster": True, "xcom_sidecar_container_image": "alpine:3.22"}
+    monkeypatch.setenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", json.dumps({"conn_type": "kubernetes", "extra": extra}))
+    monkeypatch.setattr("kubernetes.config.load_incluster_config", lambda: None)
+    api = MagicMock(api_client=ApiClient())
+    api.list_namespaced_pod.return_value.items = []
+    monkeypatch.setattr(RestrictedPod, "client", api)
+    return api
+
+
+@pytest.fixture
+def start(api: MagicMock, context: dict[str, Any]) -> Callable[[], TaskDeferred]:
+    """Starts a tool pod and returns how its task waits."""
+
+    def begin() -> TaskDeferred:
+        with pytest.raises(TaskDeferred) as waiting:
+            ToolPod(task_id="pod_lists_nodes", arguments=["nodes"], deadline_seconds=120).execute(context)
+        return waiting.value
+
+    return begin
+
+
+def created(api: MagicMock) -> dict[str, Any]:
+    """The pod as it went over the wire."""
+    pod: dict[str, Any] = api.create_namespaced_pod.call_args.kwargs["body"]
+    return pod
+
+
+def test_the_pod_runs_the_tool_as_the_reader_in_its_own_namespace(
+    start: Callable[[], TaskDeferred], api: MagicMock
+) -> None:
+    start()
+    pod = created(api)
+    base = pod["spec"]["containers"][0]
+    assert pod["metadata"]["namespace"] == "infra-ops"
+    assert pod["spec"]["serviceAccountName"] == "reader"
+    assert base["image"] == "infra-ops/toolbox:0.1.0"
+    assert base["command"] + base["args"] == [
+        *("python", "-m", "infra_ops", "nodes"),
+        *("--result", "/airflow/xcom/return.json"),
+    ]
+    assert pod["metadata"]["labels"]["dag_id"] == "ground_check"
+
+
+def test_kubernetes_itself_ends_the_pod_at_its_deadline(start: Callable[[], TaskDeferred], api: MagicMock) -> None:
+    """Marking a waiting task failed tells nobody in 3.0.2, so the pod must not depend on being told."""
+    start()
+    assert created(api)["spec"]["activeDeadlineSeconds"] == 120
+
+
+def test_every_container_meets_the_restricted_standard(start: Callable[[], TaskDeferred], api: MagicMock) -> None:
+    """The provider adds its XCom side-car without a security context; the namespace would refuse the pod."""
+    start()
+    spec = created(api)["spec"]
+    assert [container["name"] for container in spec["containers"]] == ["base", "airflow-xcom-sidecar"]
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["runAsUser"] > 0
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in spec["containers"]:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        }
+
+
+def test_the_side_car_comes_from_the_image_that_the_connection_pins(
+    start: Callable[[], TaskDeferred], api: MagicMock
+) -> None:
+    start()
+    assert created(api)["spec"]["containers"][1]["image"] == "alpine:3.22"
+
+
+def test_the_kubeconfig_stays_out_of_the_triggers_arguments(
+    start: Callable[[], TaskDeferred], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The provider copies the file KUBECONFIG, token and all, into what the REST API shows to every reader."""
+    (tmp_path / "kubeconfig").write_text('{"users": [{"user": {"token": "invented-token"}}]}')
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    waiting = start()
+    _, arguments = waiting.trigger.serialize()
+    assert "invented-token" not in repr(arguments)
+    assert arguments["config_dict"] is None
+
+
+def test_a_second_try_takes_up_the_pod_that_still_runs(start: Callable[[], TaskDeferred], api: MagicMock) -> None:
+    running = V1Pod(metadata=V1ObjectMeta(name="pod-1", namespace="infra-ops", labels={"try_number": "1"}))
+    api.list_namespaced_pod.return_value.items = [running]
+    waiting = start()
+    api.create_namespaced_pod.assert_not_called()
+    assert waiting.trigger.serialize()[1]["pod_name"] == "pod-1"
+
+
+def test_a_refused_pod_fails_with_the_servers_words(api: MagicMock, context: dict[str, Any]) -> None:
+    api.create_namespaced_pod.side_effect = ApiException(status=403, reason="Forbidden")
+    api.create_namespaced_pod.side_effect.body = "pods is forbidden"
+    with pytest.raises(AirflowException, match="The Kubernetes API refused the pod: 403 pods is forbidden"):
+        ToolPod(task_id="t", arguments=["nodes"]).execute(context)
+
+
+def test_a_pod_out_of_sight_is_left_alone_for_the_next_try(api: MagicMock, context: dict[str, Any]) -> None:
+    """An API server that restarts must not cost the work that the pod is doing."""
+    with pytest.raises(AirflowException, match="Lost sight of pod pod-1: Connection refused"):
+        ToolPod(task_id="t", arguments=["nodes"]).trigger_reentry(
+            context, EVENT | {"status": "error", "message": "Connection refused"}
+        )
+    assert api.method_calls == []
+
+
+def test_a_killed_task_deletes_the_pod_that_it_started(api: MagicMock, context: dict[str, Any]) -> None:
+    task = ToolPod(task_id="t", arguments=["nodes"])
+    with pytest.raises(TaskDeferred):
+        task.execute(context)
+    task.on_kill()
+    assert api.delete_namespaced_pod.call_args.kwargs["name"] == created(api)["metadata"]["name"]
+
+
+def test_a_task_that_has_started_nothing_can_be_killed() -> None:
+    ToolPod(task_id="t", arguments=["nodes"]).on_kill()
