@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab.kube import ApiError, Kube
-from lab.seed.cluster import SeedError, load
+from lab.seed.cluster import load
 from lab.seed.objects import Object, objects
 
 MANAGER = "lab-seed"
@@ -19,15 +19,13 @@ async def seed(kubeconfig: Path, passwords: Mapping[str, str]) -> None:
     """Applies the seed unless an earlier start finished it, so that what runbooks changed since stays changed.
 
     A start that was killed half-way is simply repeated: server-side apply of the same objects changes nothing.
-    `passwords` maps the id of each exposed credential to its value. Raises SeedError or ApiError.
+    `passwords` maps the id of each exposed credential to its value. Raises DocumentError, ApiError,
+    or KeyError with the id of a credential that the seed names and the lab does not have.
     """
     async with Kube(kubeconfig) as kube:
         if await _finished(kube):
             return
-        try:
-            wanted = list(objects(load(), passwords))
-        except KeyError as error:
-            raise SeedError(f"The seed names the credential {error}, which the lab does not have.") from error
+        wanted = list(objects(load(), passwords))
         await _apply(kube, [item for item in wanted if item["kind"] == "Namespace"])
         await _apply(kube, [item for item in wanted if item["kind"] in ("Secret", "ServiceAccount")])
         await _apply(kube, [item for item in wanted if item["kind"] not in ("Namespace", "Secret", "ServiceAccount")])

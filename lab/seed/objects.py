@@ -15,28 +15,28 @@ def objects(cluster: Cluster, credentials: Mapping[str, str]) -> Iterator[Object
 
     Raises KeyError when a secret names a credential that the lab does not have.
     """
-    for namespace in cluster.namespaces:
-        yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace.name}}
-    for namespace in cluster.namespaces:
-        yield from _secrets(namespace, credentials)
+    for name in cluster.namespaces:
+        yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    for name, namespace in cluster.namespaces.items():
+        yield from _secrets(name, namespace, credentials)
         for workload in namespace.workloads:
-            yield from _workload(namespace.name, workload)
+            yield from _workload(name, workload)
     for account in cluster.cluster_admins:
         yield {
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "ClusterRoleBinding",
-            "metadata": {"name": f"{account.name}-cluster-admin"},
+            "metadata": {"name": f"{account.service_account}-cluster-admin"},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-            "subjects": [{"kind": "ServiceAccount", "name": account.name, "namespace": account.namespace}],
+            "subjects": [{"kind": "ServiceAccount", "name": account.service_account, "namespace": account.namespace}],
         }
 
 
-def _secrets(namespace: Namespace, credentials: Mapping[str, str]) -> Iterator[Object]:
+def _secrets(place: str, namespace: Namespace, credentials: Mapping[str, str]) -> Iterator[Object]:
     for name, data in namespace.secrets.items():
         yield {
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": {"name": name, "namespace": namespace.name},
+            "metadata": {"name": name, "namespace": place},
             "type": "Opaque",
             "stringData": {key: value.format_map(credentials) for key, value in data.items()},
         }
