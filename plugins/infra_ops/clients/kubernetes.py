@@ -1,7 +1,8 @@
-"""Reads from the Kubernetes API as plain dicts."""
+"""The Kubernetes API in plain dicts."""
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +14,14 @@ PAGE = 200
 
 
 class ClusterError(Exception):
-    """The API server refused or did not answer; the message says which server and why."""
+    """The API server refused or did not answer; the message says which server and why.
+
+    `status` is the HTTP status of a refusal, 0 when there was no answer.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Cluster:
@@ -30,23 +38,7 @@ class Cluster:
 
     def get(self, path: str, **params: str | int) -> dict[str, Any]:
         """The JSON object at `path`, for example `/api/v1/namespaces/airflow`. Raises `ClusterError`."""
-        try:
-            answer: dict[str, Any] = self._api.call_api(
-                path,
-                "GET",
-                query_params=list(params.items()),
-                header_params={"Accept": "application/json"},
-                response_type="object",
-                auth_settings=["BearerToken"],
-                _return_http_data_only=True,
-                _request_timeout=(5, 30),
-            )
-        except client.ApiException as error:
-            raise ClusterError(f"the API server {self.server} refused {path}: {error.status} {error.reason}") from error
-        except HTTPError as error:
-            cause = getattr(error, "reason", None) or error
-            raise ClusterError(f"the API server {self.server} does not answer: {cause}") from error
-        return answer
+        return self._call("GET", path, None, "", **params)
 
     def list(self, path: str, **params: str | int) -> Iterator[dict[str, Any]]:
         """The items of the collection at `path`, fetched page by page. Raises `ClusterError`."""
@@ -57,3 +49,63 @@ class Cluster:
             token = page["metadata"].get("continue", "")
             if not token:
                 return
+
+    def create(self, path: str, item: dict[str, Any]) -> dict[str, Any]:
+        """Create an object in the collection at `path`. Raises `ClusterError` (409 when it exists)."""
+        return self._call("POST", path, item, "application/json")
+
+    def replace(self, path: str, item: dict[str, Any]) -> dict[str, Any]:
+        """Replace an object. With its resourceVersion in it, 409 says that somebody was faster."""
+        return self._call("PUT", path, item, "application/json")
+
+    def merge(self, path: str, patch: dict[str, Any]) -> dict[str, Any]:
+        """Merge `patch` into the object at `path` (RFC 7386)."""
+        return self._call("PATCH", path, patch, "application/merge-patch+json")
+
+    def apply(self, path: str, item: dict[str, Any], *, manager: str, force: bool = False) -> dict[str, Any]:
+        """Server-side apply as field manager `manager`; 409 names the fields that belong to somebody else."""
+        params = {"fieldManager": manager, **({"force": "true"} if force else {})}
+        return self._call("PATCH", path, item, "application/apply-patch+yaml", **params)
+
+    def delete(self, path: str) -> None:
+        """Delete the object at `path`; one that is gone already is fine."""
+        try:
+            self._call("DELETE", path)
+        except ClusterError as error:
+            if error.status != 404:
+                raise
+
+    def _call(
+        self, method: str, path: str, body: dict[str, Any] | None = None, content_type: str = "", /, **params: str | int
+    ) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = self._api.call_api(
+                path,
+                method,
+                query_params=list(params.items()),
+                header_params={
+                    "Accept": "application/json",
+                    **({"Content-Type": content_type} if content_type else {}),
+                },
+                body=body,
+                response_type="object",
+                auth_settings=["BearerToken"],
+                _return_http_data_only=True,
+                _request_timeout=(5, 30),
+            )
+        except client.ApiException as error:
+            text = f"the API server {self.server} refused {method} {path}: {error.status} {_reason(path, error)}"
+            raise ClusterError(text, error.status) from error
+        except HTTPError as error:
+            cause = getattr(error, "reason", None) or error
+            raise ClusterError(f"the API server {self.server} does not answer: {cause}") from error
+        return answer
+
+
+def _reason(path: str, error: client.ApiException) -> str:
+    """The server's own sentence, where it sent a Status; but about Secrets only its reason: it may quote a value."""
+    try:
+        status = json.loads(error.body)
+        return str(status["reason"] if "/secrets" in path else status["message"])
+    except (TypeError, ValueError, KeyError):
+        return str(error.reason)

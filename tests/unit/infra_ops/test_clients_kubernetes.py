@@ -53,7 +53,7 @@ def test_a_list_follows_the_pages_with_the_token_of_the_kubeconfig(kubeconfig: K
 def test_a_refusal_names_server_path_and_reason(kubeconfig: Kubeconfig) -> None:
     with serve({"/api/v1/secrets?limit=200": (403, {"message": "no"})}) as address:
         kubeconfig(address)
-        with pytest.raises(ClusterError, match=rf"{address} refused /api/v1/secrets: 403 Forbidden"):
+        with pytest.raises(ClusterError, match=rf"{address} refused GET /api/v1/secrets: 403 Forbidden"):
             list(Cluster().list("/api/v1/secrets"))
 
 
@@ -82,5 +82,5 @@ def test_the_toolbox_says_in_its_last_line_why_it_failed(
         kubeconfig(address)
         assert main(["nodes"]) == 1
     assert capsys.readouterr().err.splitlines()[-1] == (
-        f"nodes failed: the API server {address} refused /api/v1/nodes: 403 Forbidden"
+        f"nodes failed: the API server {address} refused GET /api/v1/nodes: 403 Forbidden"
     )

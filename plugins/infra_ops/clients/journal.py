@@ -1,0 +1,66 @@
+"""What a run wrote, noted before each write: a ConfigMap a run. Only undo and the report read it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from infra_ops.clients.kubernetes import Cluster, ClusterError
+
+NAMESPACE = "infra-ops"
+COLLECTION = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One effect: which step asked for it, what it wrote where, and the state before it (never a secret)."""
+
+    at: str
+    step: str
+    what: str
+    former: str
+
+
+class RunJournal:
+    """The journal of one run, `dag/run`. Entries of earlier tries of the same run stay in it."""
+
+    def __init__(self, cluster: Cluster, run: str) -> None:
+        self._cluster = cluster
+        self._run = run
+        digest = hashlib.sha256(run.encode()).hexdigest()[:10]
+        self._name = f"journal-{run.partition('/')[0].replace('_', '-')}-{digest}"
+
+    def write(self, step: str, what: str, former: str) -> None:
+        """Add an entry. Raises ClusterError."""
+        entry = Entry(datetime.now(UTC).isoformat(timespec="milliseconds"), step, what, former)
+        data = {f"{len(self.entries()):04}": json.dumps(asdict(entry))}
+        self._cluster.merge(f"{COLLECTION}/{self._name}", {"data": data})
+
+    def entries(self) -> list[Entry]:
+        """All entries in their order; makes the ConfigMap at the first call. Raises ClusterError."""
+        try:
+            found = self._cluster.get(f"{COLLECTION}/{self._name}")
+        except ClusterError as error:
+            if error.status != 404:
+                raise
+            found = self._cluster.create(COLLECTION, self._new())
+        data = found.get("data") or {}
+        return [Entry(**json.loads(data[key])) for key in sorted(data)]
+
+    def former(self, step: str) -> str | None:
+        """The state before the first effect of `step`; None when the step wrote nothing."""
+        return next((entry.former for entry in self.entries() if entry.step == step), None)
+
+    def _new(self) -> dict[str, object]:
+        return {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": self._name,
+                "namespace": NAMESPACE,
+                "labels": {"app.kubernetes.io/part-of": "infra-ops", "infra-ops/journal": "run"},
+                "annotations": {"infra-ops/run": self._run},
+            },
+        }

@@ -1,0 +1,78 @@
+"""What a runbook is going to change, step by step, before it changes anything."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+ID_LENGTH = 12
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change of one target, from the state `before` to the state `after`.
+
+    States are short texts in words of the target ("no password", "svc/postgres_appuser version 2"). They never hold a
+    secret, only its path and version, and nothing that changes by itself such as times or resource versions: so the
+    same plan has the same id as long as it means the same.
+    """
+
+    id: str
+    target: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of one run in their order, and the reasons why the rest needs none."""
+
+    runbook: str
+    steps: tuple[Step, ...]
+    nothing_to_do: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Twelve hexadecimal digits that name this plan: equal steps, equal id."""
+        text = json.dumps([self.runbook, [asdict(step) for step in self.steps]], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able, with the id; what Airflow keeps as XCom `plan`."""
+        return {"id": self.id, **asdict(self)}
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> Plan:
+        """The plan that `as_dict` wrote. Raises ValueError when the steps no longer fit the id."""
+        steps = tuple(Step(**step) for step in value["steps"])
+        plan = cls(value["runbook"], steps, tuple(value["nothing_to_do"]))
+        if plan.id != value["id"]:
+            raise ValueError(f"Plan {value['id']} was altered after it was made: its steps have the id {plan.id}.")
+        return plan
+
+    def text(self) -> str:
+        """For people: one line a step, then the reasons."""
+        rows = [f"{step.id}: {step.target}: {step.before} -> {step.after}" for step in self.steps]
+        return "\n".join([f"Plan {self.id} of {self.runbook}: {len(rows)} steps", *rows, *self.nothing_to_do])
+
+
+class PlanRefused(Exception):
+    """The world is neither as a plan expects it before a step nor as the step leaves it."""
+
+    def __init__(self, step: Step, seen: str, new: Plan | None = None) -> None:
+        text = f"{step.id}: {step.target} is '{seen}', but the plan knows only '{step.before}' and '{step.after}'."
+        super().__init__(
+            f"{text} Somebody else changed it." + (f"\nThe plan would now be:\n{new.text()}" if new else "")
+        )
+        self.step = step
+        self.seen = seen
+
+
+def joined(runbook: str, plans: Iterable[Plan]) -> Plan:
+    """One plan from several, in their order."""
+    parts = list(plans)
+    steps = tuple(step for part in parts for step in part.steps)
+    return Plan(runbook, steps, tuple(reason for part in parts for reason in part.nothing_to_do))
