@@ -1,0 +1,82 @@
+"""The command line of the lab."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from lab import commands, detached, run
+from lab.real_server import RefusedError
+from lab.supervisor.service import ServiceError
+from lab.up import UnusableError, Wish
+from lab.up import run as run_lab
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns its exit code. Errors that a user can mend are one sentence on stderr and code 1."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.command == "up" and arguments.disposable and arguments.kubeconfig is None:
+        parser.error("--disposable says something about --kubeconfig, which is missing")
+    try:
+        return _carry_out(arguments)
+    except (UnusableError, RefusedError, ServiceError, commands.CommandError, run.RunError) as error:
+        print(f"lab: {error}", file=sys.stderr)
+    except (OSError, ValueError) as error:  # a full disk, a folder that may not be written, a damaged state file
+        print(f"lab: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+    return 1
+
+
+def _carry_out(arguments: argparse.Namespace) -> int:
+    root = arguments.root.absolute()
+    match arguments.command:
+        case "up":
+            wish = Wish(
+                root,
+                celery="celery" in arguments.with_,
+                airflow="airflow" not in arguments.without,
+                kubeconfig=arguments.kubeconfig and arguments.kubeconfig.absolute(),
+                disposable=arguments.disposable,
+            )
+            if arguments.detach:
+                return detached.run(wish, print)
+            run_lab(wish, lambda line: print(line, flush=True))
+        case "down":
+            commands.down(root)
+        case "status":
+            return commands.status(root)
+        case "start" | "stop":
+            commands.switch(root, arguments.name, on=arguments.command == "start")
+        case "password":
+            commands.password(root, arguments.credential)
+        case "run":
+            return run.run(root, arguments.dag, arguments.conf)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m lab", description="The embedded cluster with Airflow on it.")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--root", type=Path, default=Path(".lab"), help="the lab's folder (default: .lab)")
+    commands_ = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, help_: str) -> argparse.ArgumentParser:
+        return commands_.add_parser(name, help=help_, description=help_, parents=[common])
+
+    up = command("up", "start the lab; Ctrl-C stops it")
+    up.add_argument("--detach", action="store_true", help="return when all is healthy and leave it running")
+    up.add_argument("--with", dest="with_", action="append", default=[], choices=["celery"], help="a profile to add")
+    up.add_argument("--without", action="append", default=[], choices=["airflow"], help="a part to leave out")
+    up.add_argument("--kubeconfig", type=Path, metavar="PATH", help="use this API server instead of the lab's own")
+    up.add_argument("--disposable", action="store_true", help="confirm that nobody needs the cluster of --kubeconfig")
+    command("down", "stop the lab")
+    command("status", "show the services, their memory and addresses")
+    for name, help_ in (("stop", "stop a service, or cut a node's power"), ("start", "start it again")):
+        command(name, help_).add_argument("name", metavar="NAME", help="a service, or a node such as rpi-4")
+    password = command("password", "print a password of the lab")
+    password.add_argument("credential", metavar="CREDENTIAL", help="for instance airflow_admin")
+    run_ = command("run", "trigger a DAG, show its tasks, and exit 1 if it fails")
+    run_.add_argument("dag", metavar="DAG")
+    run_.add_argument("--conf", default="{}", metavar="JSON", help="the run's parameters")
+    return parser

@@ -1,0 +1,93 @@
+"""The commands that speak to a running lab."""
+
+import time
+from pathlib import Path
+
+from lab import credentials, state
+from lab.desk import control_socket
+from lab.layout import Lab
+from lab.ports import Ports
+from lab.services import nodes
+from lab.supervisor import control, lock
+from lab.supervisor.sessions import Ledger
+
+LONGEST_STOP = 20  # seconds
+
+
+class CommandError(Exception):
+    """The command could not be carried out; the text says why in one sentence."""
+
+
+def down(root: Path) -> None:
+    """Stop the lab and wait until it has gone. What a killed lab left running is ended too."""
+    if _is_running(root):
+        _ask(root, {"do": "down"})
+        deadline = time.monotonic() + LONGEST_STOP
+        while _is_running(root):
+            if time.monotonic() > deadline:
+                raise CommandError(f"the lab at {root} did not stop within {LONGEST_STOP} s")
+            time.sleep(0.1)
+        print("The lab has stopped.")
+        return
+    left = Ledger(root / "sessions.json").sweep() if root.exists() else []
+    print(f"Ended what a killed lab had left running: {', '.join(left)}" if left else f"No lab is running at {root}.")
+
+
+def status(root: Path) -> int:
+    """Show the services. The exit code is 0 only if the lab is up and every service healthy."""
+    reply = _ask(root, {"do": "status"})
+    for service in reply["services"]:
+        process = f"pid {service['pid']:<8} {service['memory'] / 2**20:6.0f} MiB" if service["pid"] else ""
+        print(f"{service['name']:<26} {service['state']:<9} {process}")
+    total = sum(service["memory"] for service in reply["services"])
+    print(f"{'lab at ' + str(root):<26} {reply['phase']:<9} {'':12} {total / 2**20:6.0f} MiB (proportional)")
+    for name, address in state.load(root)["addresses"].items():
+        if isinstance(address, str):
+            print(f"{name:<26} {address}")
+    off = [name for name in nodes.names() if not nodes.is_on(_lab(root), name)]
+    if off:
+        print(f"switched off: {', '.join(off)}")
+    healthy = all(service["state"] == "healthy" for service in reply["services"])
+    return 0 if healthy and reply["phase"] == "up" else 1
+
+
+def switch(root: Path, name: str, *, on: bool) -> None:
+    """Start or stop a service through its supervisor, or a node through its power switch."""
+    if name in nodes.names():
+        _ask(root, {"do": "status"})  # a switch that nobody watches would only surprise the next start
+        nodes.switch(_lab(root), name, on=on)
+    else:
+        _ask(root, {"do": "start" if on else "stop", "name": name})
+    print(f"{name} is {'on' if on else 'off'}.")
+
+
+def password(root: Path, credential_id: str) -> None:
+    """Print one password."""
+    try:
+        print(credentials.read(root / "credentials", credential_id))
+    except LookupError as error:
+        raise CommandError(error.args[0]) from None
+
+
+def _lab(root: Path) -> Lab:
+    return Lab(root, Ports(state.load(root).get("ports")))
+
+
+def _is_running(root: Path) -> bool:
+    if not root.exists():
+        return False
+    try:
+        with lock.held(root / "lock"):
+            return False
+    except lock.HeldError:
+        return True
+
+
+def _ask(root: Path, request: control.Request) -> control.Reply:
+    try:
+        reply = control.ask(control_socket(root), request)
+    except control.NobodyError:
+        raise CommandError(f"No lab is running at {root}: start it with `make lab` or `python -m lab up`.") from None
+    if "error" in reply:
+        raise CommandError(f"{reply['error']}.")
+    return reply

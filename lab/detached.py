@@ -1,0 +1,59 @@
+"""Starts the lab in the background and returns when it is healthy."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from lab.desk import control_socket
+from lab.layout import PROJECT
+from lab.supervisor import control
+from lab.up import Wish
+
+
+def run(wish: Wish, report: Callable[[str], None]) -> int:
+    """Start the lab, pass on what it reports, and return 0 once it is up or its exit code if it gives up."""
+    wish.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = wish.root / "lab.log"
+    with log.open("ab") as output:
+        began = output.seek(0, 2)
+        process = subprocess.Popen(
+            (sys.executable, "-m", "lab", *_arguments(wish)),
+            cwd=PROJECT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    with log.open("rb") as written:
+        written.seek(began)
+        while True:
+            ended, up = process.poll() is not None, _is_up(wish, process.pid)
+            for line in written.read().decode().splitlines():
+                report(line)
+            if ended:
+                return process.returncode or 1
+            if up:
+                return 0
+            time.sleep(0.2)
+
+
+def _is_up(wish: Wish, pid: int) -> bool:
+    try:
+        reply = control.ask(control_socket(wish.root), {"do": "phase"})
+    except control.NobodyError:
+        return False
+    return bool(reply == {"phase": "up", "pid": pid})
+
+
+def _arguments(wish: Wish) -> list[str]:
+    arguments = ["up", "--root", str(wish.root)]
+    if wish.celery:
+        arguments += ["--with", "celery"]
+    if not wish.airflow:
+        arguments += ["--without", "airflow"]
+    if wish.kubeconfig:
+        arguments += ["--kubeconfig", str(wish.kubeconfig)]
+    if wish.disposable:
+        arguments += ["--disposable"]
+    return arguments

@@ -1,0 +1,40 @@
+"""Which API servers the lab may be put on besides its own: disposable ones without anybody's nodes."""
+
+from pathlib import Path
+
+from lab.kube import ApiError, Kube, Object
+
+LABEL = "infra-ops.lab/node"
+
+
+class RefusedError(Exception):
+    """The lab does not touch this cluster; the text names the server and says why."""
+
+
+async def check(kubeconfig: Path, *, disposable: bool) -> str:
+    """The URL of the kubeconfig's server, if the lab may use it. Raises RefusedError if not."""
+    try:
+        kube = Kube(kubeconfig)
+    except (OSError, ValueError) as error:
+        raise RefusedError(f"The kubeconfig cannot be used: {error}.") from error
+    if not disposable:
+        raise RefusedError(
+            f"{kubeconfig} names the API server {kube.server}: the lab would create and delete objects there. "
+            "If that cluster is disposable, say so with --disposable."
+        )
+    try:
+        async with kube:
+            nodes = await kube.list("/api/v1/nodes")
+    except (ApiError, ConnectionError) as error:
+        raise RefusedError(f"The nodes of {kube.server} cannot be listed: {error}.") from error
+    foreign = [node["metadata"]["name"] for node in nodes if not _is_ours(node)]
+    if foreign:
+        raise RefusedError(
+            f"{kube.server} has nodes that no lab registered ({', '.join(foreign)}): it is somebody's cluster, "
+            "and the lab leaves it alone."
+        )
+    return kube.server
+
+
+def _is_ours(node: Object) -> bool:
+    return bool(node["metadata"].get("labels", {}).get(LABEL) == "true")

@@ -1,0 +1,71 @@
+"""The SSH nodes."""
+
+import asyncio
+import sys
+
+import yaml
+
+from lab.layout import SEED, Lab
+from lab.supervisor.service import Service, ServiceError
+
+SEED_FILE = SEED / "nodes.yaml"
+
+
+def names() -> list[str]:
+    """The names of the nodes. Raises ServiceError when the seed file cannot be read."""
+    try:
+        return [entry["name"] for entry in yaml.safe_load(SEED_FILE.read_text())]
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise ServiceError(f"{SEED_FILE} is not a list of nodes with names: {error}") from error
+
+
+def addresses(lab: Lab) -> dict[str, int]:
+    """The SSH port on 127.0.0.1 of each node."""
+    return {name: lab.ports.of(name) for name in names()}
+
+
+def switch(lab: Lab, name: str, *, on: bool) -> None:
+    """Turn a node's power on or off: a file named `off` in its folder, which nodes and kubelet watch."""
+    off = lab.nodes / name / "off"
+    if on:
+        off.unlink(missing_ok=True)
+    else:
+        off.parent.mkdir(parents=True, exist_ok=True)
+        off.touch()
+
+
+def is_on(lab: Lab, name: str) -> bool:
+    """Whether the node's power is on."""
+    return not (lab.nodes / name / "off").exists()
+
+
+def nodes(lab: Lab) -> Service:
+    """`python -m lab.nodes`, all nodes in one process; ready when each that is switched on greets as an SSH server."""
+    ports = addresses(lab)
+
+    async def ready() -> bool:
+        on = [port for name, port in ports.items() if is_on(lab, name)]
+        return all(await asyncio.gather(*(_greets(port) for port in on)))
+
+    return Service(
+        name="nodes",
+        command=(
+            *(sys.executable, "-m", "lab.nodes", "--root", str(lab.nodes), "--nodes", str(SEED_FILE)),
+            *("--ports", ",".join(f"{name}={port}" for name, port in ports.items())),
+        ),
+        ready=ready,
+    )
+
+
+async def _greets(port: int) -> bool:
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    try:
+        async with asyncio.timeout(5):
+            return (await reader.readline()).startswith(b"SSH-2.0-")
+    except TimeoutError:
+        return False
+    finally:
+        writer.close()

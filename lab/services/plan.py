@@ -1,0 +1,20 @@
+"""Which services a lab has."""
+
+import dataclasses
+
+from lab.layout import Lab
+from lab.services import apiserver, celery, kubelet, nodes, openbao, postgres
+from lab.supervisor.service import Service
+
+
+def services(lab: Lab, *, with_celery: bool = False, with_airflow: bool = True) -> list[Service]:
+    """All services of this lab. On a given API server the lab brings neither its own nor the controllers."""
+    chosen = [postgres.postgres(lab), nodes.nodes(lab), kubelet.kubelet(lab), openbao.openbao(lab)]
+    if lab.given_kubeconfig is None:
+        chosen += [apiserver.apiserver(lab), apiserver.controllers(lab)]
+    if with_celery:
+        chosen += celery.services(lab)
+    names = {service.name for service in chosen}
+    return [
+        dataclasses.replace(service, after=tuple(name for name in service.after if name in names)) for service in chosen
+    ]
