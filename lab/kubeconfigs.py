@@ -37,8 +37,8 @@ def write_tokens(lab: Lab) -> None:
 
 def write_own(lab: Lab, server: str) -> None:
     """Write a kubeconfig for each of IDENTITIES on the lab's own API server at that URL."""
-    for name, (user, _) in IDENTITIES.items():
-        write(lab.kubeconfigs / user, server, lab.certs / "ca.crt", credentials.read(lab.credentials, name))
+    for name, (file, _) in IDENTITIES.items():
+        write(lab.kubeconfigs / file, server, lab.certs / "ca.crt", credentials.read(lab.credentials, name))
 
 
 def write(path: Path, server: str, authority: Path, token: str) -> None:
