@@ -1,0 +1,98 @@
+"""`python -m lab.nodes`: all nodes in one process, until SIGTERM."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+import time
+from pathlib import Path
+
+from lab import sandbox
+from lab.nodes import k3s, machine, tree
+from lab.nodes.node import Node
+
+log = logging.getLogger("lab.nodes")
+
+_LOOK_SECONDS = 0.2  # how often the power switches are looked at
+
+
+def _ports(text: str) -> dict[str, int]:
+    """`rpi-1=4001,rpi-2=4002` as a mapping."""
+    pairs = (pair.partition("=") for pair in text.split(","))
+    return {name: int(port) for name, _, port in pairs}
+
+
+async def _follow_switch(node: Node) -> None:
+    """Keeps the node as its switch says; a node whose init process ended starts again."""
+    while True:
+        if node.machine.is_on and not node.is_up:
+            await node.power_off()
+            try:
+                await node.power_on()
+            except OSError as error:
+                log.error("%s does not start: %s", node.machine.name, error)
+                await node.power_off()
+                await asyncio.sleep(1)
+        elif not node.machine.is_on and node.is_up:
+            await node.power_off()
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _follow_schedule(nodes: list[Node]) -> None:
+    """Takes the servers' etcd snapshots, as their K3s would."""
+    while True:
+        due = (int(time.time()) // k3s.SNAPSHOT_PERIOD + 1) * k3s.SNAPSHOT_PERIOD
+        await asyncio.sleep(due - time.time())
+        for node in nodes:
+            if node.is_up and node.machine.role == "server":
+                k3s.take_scheduled_snapshot(node.machine.root, node.machine.name, due)
+
+
+async def _main(arguments: argparse.Namespace) -> int:
+    try:
+        machines = machine.load(arguments.nodes, arguments.root)
+        tree.prepare(machines, time.time())
+        keys = arguments.root / "authorized_keys"
+        isolated = sandbox.available()
+        nodes = [Node(each, arguments.ports[each.name], keys, isolated=isolated) for each in machines]
+        for node in nodes:
+            if node.machine.is_on:
+                await node.power_on()
+    except KeyError as error:
+        print(f"lab.nodes: --ports names no port for {error}", file=sys.stderr)
+        return 2
+    except (OSError, ValueError) as error:
+        print(f"lab.nodes: {error}", file=sys.stderr)
+        return 1
+    if not isolated:
+        log.warning("this machine refuses unprivileged namespaces: nodes share the host's paths and processes")
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    tasks = [asyncio.ensure_future(_follow_switch(node)) for node in nodes]
+    tasks.append(asyncio.ensure_future(_follow_schedule(nodes)))
+    stopped = asyncio.ensure_future(stop.wait())
+    await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.gather(*(node.power_off() for node in nodes))
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m lab.nodes", description="The SSH nodes of the lab.")
+    parser.add_argument("--root", type=Path, required=True, help="folder with a folder a node, and authorized_keys")
+    parser.add_argument("--nodes", type=Path, required=True, help="the seed file that lists the nodes")
+    parser.add_argument("--ports", type=_ports, required=True, help="NAME=PORT,… on 127.0.0.1")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("asyncssh").setLevel(logging.WARNING)
+    return asyncio.run(_main(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

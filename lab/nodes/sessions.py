@@ -1,0 +1,112 @@
+"""What an SSH session on a node may do: run commands, and move files by SFTP and SCP."""
+
+import asyncio
+import contextlib
+import os
+import posixpath
+import signal
+from collections.abc import Sequence
+from typing import Protocol
+
+import asyncssh
+
+from lab.nodes.machine import HOME, Machine
+
+HANGUP_SECONDS = 2.0  # between telling a command that its channel is closed and killing it
+
+
+class Shell(Protocol):
+    """Turns a command of a session into a process of the node."""
+
+    machine: Machine
+
+    def argv(self, command: Sequence[str]) -> list[str]: ...
+
+    def environment(self) -> dict[str, str]: ...
+
+
+async def run(shell: Shell, process: asyncssh.SSHServerProcess[bytes]) -> None:
+    """Runs the session's command, or a login shell. A channel closed early ends the command's process group."""
+    command = ["/bin/bash", "-c", process.command] if process.command is not None else ["/bin/bash", "-l"]
+    accepted = {name: value for name, value in process.env.items() if name == "LANG" or name.startswith("LC_")}
+    environment = shell.environment() | accepted
+    start = _start_on_terminal if process.term_type else _start_on_pipes
+    child = await start(process, shell.argv(command), environment)
+    ended = asyncio.ensure_future(_wait(process, child))
+    closed = asyncio.ensure_future(process.channel.wait_closed())
+    try:
+        await asyncio.wait([ended, closed], return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            _exit(process, ended.result())
+        else:
+            await _end_group(child)
+    finally:
+        ended.cancel()
+        closed.cancel()
+        if child.returncode is None:  # the lab itself stops
+            _signal_group(child, signal.SIGKILL)
+
+
+async def _wait(process: asyncssh.SSHServerProcess[bytes], child: asyncio.subprocess.Process) -> int:
+    code = await child.wait()
+    await process.stdout.drain()
+    await process.stderr.drain()
+    return code
+
+
+def _exit(process: asyncssh.SSHServerProcess[bytes], code: int) -> None:
+    if code < 0:
+        process.exit_with_signal(signal.Signals(-code).name.removeprefix("SIG"))
+    else:
+        process.exit(code)
+
+
+async def _end_group(child: asyncio.subprocess.Process) -> None:
+    _signal_group(child, signal.SIGHUP)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(child.wait(), HANGUP_SECONDS)
+    _signal_group(child, signal.SIGKILL)
+
+
+def _signal_group(child: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # all of it has ended
+        os.killpg(child.pid, number)
+
+
+async def _start_on_pipes(
+    process: asyncssh.SSHServerProcess[bytes], argv: list[str], environment: dict[str, str]
+) -> asyncio.subprocess.Process:
+    pipe = asyncio.subprocess.PIPE
+    child = await asyncio.create_subprocess_exec(
+        *argv, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, start_new_session=True
+    )
+    await process.redirect(child.stdin, child.stdout, child.stderr)
+    return child
+
+
+async def _start_on_terminal(
+    process: asyncssh.SSHServerProcess[bytes], argv: list[str], environment: dict[str, str]
+) -> asyncio.subprocess.Process:
+    ours, theirs = os.openpty()
+    try:
+        child = await asyncio.create_subprocess_exec(
+            *("setsid", "--ctty", *argv),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment | {"TERM": process.term_type or "dumb"},
+        )
+    finally:
+        os.close(theirs)
+    await process.redirect(os.dup(ours), ours)
+    return child
+
+
+class Files(asyncssh.SFTPServer):
+    """SFTP in the node's folder; relative paths start in the user's home."""
+
+    def __init__(self, machine: Machine, channel: "asyncssh.SSHServerChannel[bytes]") -> None:
+        super().__init__(channel, chroot=os.fsencode(machine.root))
+
+    def map_path(self, path: bytes) -> bytes:
+        return super().map_path(posixpath.join(HOME.encode(), path))
