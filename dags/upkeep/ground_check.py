@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 
+from infra_ops.airflow.areas import worker_pod
 from infra_ops.airflow.ground import GroundVerdict, WorkerLooks
 from infra_ops.airflow.node_commands import NodeCommands
 from infra_ops.airflow.tool_pod import ToolPod
@@ -40,6 +41,7 @@ with DAG(
         "retries": 1,
         "retry_delay": timedelta(seconds=10),
         "execution_timeout": timedelta(minutes=5),
+        "executor_config": worker_pod("upkeep"),
     },
     params={
         "server": Param(

@@ -1,8 +1,8 @@
 """The secret store: OpenBao, spoken to by the Vault protocol.
 
 `VAULT_ADDR` and `VAULT_CACERT` say where it is, as for every Vault client. Who we are, the pod or the machine says:
-with `VAULT_APPROLE_DIR` (a folder with the files `role_id` and `secret_id`) by AppRole, otherwise by the pod's
-service-account token for the role `VAULT_KUBERNETES_ROLE`.
+with the files `VAULT_ROLE_ID_FILE` and `VAULT_SECRET_ID_FILE` by AppRole, otherwise by the pod's service-account token
+for the role `VAULT_KUBERNETES_ROLE`.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class Vault:
             raise StoreError(f"cannot log in to {self.address}: {error.filename}: {error.strerror}") from None
 
     def _authenticate(self) -> None:
-        if folder := os.environ.get("VAULT_APPROLE_DIR"):
-            role_id = (Path(folder) / "role_id").read_text().strip()
-            secret_id = (Path(folder) / "secret_id").read_text().strip()
+        if role_id_file := os.environ.get("VAULT_ROLE_ID_FILE"):
+            role_id = Path(role_id_file).read_text().strip()
+            secret_id = Path(os.environ.get("VAULT_SECRET_ID_FILE", "")).read_text().strip()
             self._client.auth.approle.login(role_id=role_id, secret_id=secret_id)
         else:
             role = os.environ.get("VAULT_KUBERNETES_ROLE", "")

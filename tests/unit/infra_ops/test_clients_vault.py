@@ -17,7 +17,8 @@ LOGIN = {"auth": {"client_token": "invented-token"}}
 def approle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "role_id").write_text("role\n")
     (tmp_path / "secret_id").write_text("invented-secret\n")
-    monkeypatch.setenv("VAULT_APPROLE_DIR", str(tmp_path))
+    monkeypatch.setenv("VAULT_ROLE_ID_FILE", str(tmp_path / "role_id"))
+    monkeypatch.setenv("VAULT_SECRET_ID_FILE", str(tmp_path / "secret_id"))
     return tmp_path
 
 
@@ -66,7 +67,7 @@ def test_a_missing_secret_id_is_named(approle: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_pod_logs_in_with_its_service_account_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("VAULT_APPROLE_DIR")
+    monkeypatch.delenv("VAULT_ROLE_ID_FILE")
     monkeypatch.setenv("VAULT_KUBERNETES_ROLE", "infra-ops-upkeep")
     (tmp_path / "token").write_text("invented.jwt")
     monkeypatch.setattr("infra_ops.clients.vault.SERVICE_ACCOUNT_TOKEN", tmp_path / "token")

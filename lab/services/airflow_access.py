@@ -1,0 +1,68 @@
+"""What Airflow may do in the cluster: the product's own manifests, and kubeconfigs of the accounts that they define."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from lab import files, kubeconfigs
+from lab.kube import ApiError, Kube
+from lab.layout import PROJECT, Lab
+from lab.services.airflow_settings import SCHEDULER_ACCOUNT, WORKER_ACCOUNT, WORKER_NAMESPACE
+from lab.supervisor.service import ServiceError
+
+MANIFESTS = PROJECT / "include" / "manifests" / "infra-ops"
+MANAGER = "infra-ops"
+
+
+async def grant(lab: Lab) -> None:
+    """Apply include/manifests/infra-ops and write the kubeconfigs of worker and scheduler, with fresh tokens."""
+    try:
+        async with Kube(lab.admin_kubeconfig) as kube:
+            for item in (*_chart(), *_manifests()):
+                await kube.apply(item, manager=MANAGER, force=True)
+        await asyncio.gather(*(_write_kubeconfig(lab, name) for name in (WORKER_ACCOUNT, SCHEDULER_ACCOUNT)))
+    except (ApiError, OSError) as error:
+        raise ServiceError(f"the cluster did not accept what Airflow needs in it: {error}") from error
+
+
+async def _write_kubeconfig(lab: Lab, account: str) -> None:
+    server, authority = kubeconfigs.server_of(lab.admin_kubeconfig)
+    token = await kubeconfigs.service_account_token(lab.admin_kubeconfig, WORKER_NAMESPACE, account)
+    authority_file = lab.kubeconfigs / "authority.crt"
+    lab.kubeconfigs.mkdir(mode=0o700, exist_ok=True)
+    files.write(authority_file, authority)
+    kubeconfigs.write(lab.kubeconfigs / account, server, authority_file, token)
+
+
+def _manifests() -> Iterator[dict[str, Any]]:
+    for name in ("namespaces", "service-accounts", "rbac"):
+        yield from yaml.safe_load_all((MANIFESTS / f"{name}.yaml").read_text())
+
+
+def _chart() -> Iterator[dict[str, Any]]:
+    """What Airflow's Helm chart brings on a real cluster: its namespace, and the scheduler's right to start workers."""
+    place = {"namespace": WORKER_NAMESPACE}
+    yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": WORKER_NAMESPACE}}
+    yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": SCHEDULER_ACCOUNT, **place}}
+    yield {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "airflow-pod-launcher-role", **place},
+        "rules": [
+            {
+                "apiGroups": [""],
+                "resources": ["pods"],
+                "verbs": ["create", "list", "get", "patch", "watch", "delete"],
+            },
+            {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+        ],
+    }
+    yield {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "airflow-pod-launcher-rolebinding", **place},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "airflow-pod-launcher-role"},
+        "subjects": [{"kind": "ServiceAccount", "name": SCHEDULER_ACCOUNT, **place}],
+    }
