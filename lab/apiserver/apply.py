@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from lab.apiserver import merging
+from lab.apiserver.defaults import apply_defaults
 from lab.apiserver.fields import Comparison, FieldSet, Path, compare, field_set, text
 from lab.apiserver.managed import Managed, Manager, Share, capped, decode, encode
 from lab.apiserver.schemas import Schema, Schemas
@@ -107,7 +108,7 @@ def server_side_apply(
     force: bool,
     now: str,
 ) -> Object:
-    """The object after ``manager`` has applied its configuration, with its managedFields.
+    """The object, defaults filled in, after ``manager`` has applied its configuration, with its managedFields.
 
     A field that the manager applied before and leaves out now is removed unless somebody else owns it. Raises Conflicts
     when a field owned by another would change and ``force`` is not set, ApplyError when ``applied`` cannot be read.
@@ -123,6 +124,7 @@ def server_side_apply(
     if before:
         claimed = frozenset[Path]().union(*(share.fields for share in managed.values()))
         new = merging.prune(schemas, schema, new, claimed, before.fields)
+    apply_defaults(schemas, schema, new)  # so that what a default puts back does not count as a change
     changed = compare(schemas, schema, current, new)
     others = {owner: share for owner, share in managed.items() if owner != applier}
     conflicts = [

@@ -6,7 +6,6 @@ Behaviour: k8s.io/apimachinery/pkg/util/managedfields.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,18 +111,3 @@ def capped(managed: Managed) -> Managed:
         managed[bucket] = Share(managed[bucket].fields | share.fields, share.api_version, share.time)
         excess -= 1
     return managed
-
-
-def keep_times(old: Object, new: Object) -> None:
-    """When ``new`` differs from ``old`` in nothing but times of managedFields, give it the old times, in place.
-
-    Otherwise an apply that a default or an admission step undoes would count as a change each time it is repeated.
-    """
-    if _timeless(old) == _timeless(new):
-        new["metadata"]["managedFields"] = deepcopy(old["metadata"].get("managedFields", []))
-
-
-def _timeless(obj: Object) -> Object:
-    entries = obj["metadata"].get("managedFields") or []
-    plain = sorted(({**entry, "time": ""} for entry in entries), key=_rank)
-    return {**obj, "metadata": {**obj["metadata"], "managedFields": plain}}
