@@ -60,7 +60,7 @@ with DAG(
     node = NodeCommands(
         task_id="server_tells",
         node=server,
-        commands={"version": "k3s --version", "snapshots": "k3s etcd-snapshot ls"},
+        commands={"version": "k3s --version", "snapshots": "sudo -n k3s etcd-snapshot ls"},
     )
     worker = WorkerLooks(task_id="worker_looks")
 

@@ -29,16 +29,23 @@ COMPONENTS = {
 def services(lab: Lab, executor: Executor = "local") -> list[Service]:
     """Airflow's four components, to be started side by side: importing Airflow is most of their start-up."""
     port = lab.ports.of("airflow")
-    prepare = _once(lambda: _prepare(lab, executor))
+    shared: dict[str, str] = {}  # filled while preparing: it tells the nodes' host keys, which their first start makes
+
+    async def prepare() -> None:
+        shared.update(environment(lab))
+        write_config(lab, executor)
+        await asyncio.gather(_set_up_database(lab), grant(lab))
+
+    prepare_once = _once(prepare)
 
     def service(name: str, arguments: tuple[str, ...], ready: Callable[[], Awaitable[bool]], port: int = 0) -> Service:
         return Service(
             name=f"airflow-{name.replace('_', '-')}",
             command=(sys.executable, "-m", "airflow", *arguments),
-            environment=environment(lab),
-            after=("postgres", "apiserver"),
+            environment=shared,
+            after=("postgres", "apiserver", "nodes"),
             ports=(port,) if port else (),
-            prepare=prepare,
+            prepare=prepare_once,
             ready=ready,
             grace=10,
             timeout=120,
@@ -92,11 +99,6 @@ def _once(step: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
                 done = True
 
     return shared
-
-
-async def _prepare(lab: Lab, executor: Executor) -> None:
-    write_config(lab, executor)
-    await asyncio.gather(_set_up_database(lab), grant(lab))
 
 
 async def _set_up_database(lab: Lab) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from lab import credentials, files
 from lab.layout import PROJECT, Lab
-from lab.services import openbao
+from lab.services import nodes, openbao
 
 Executor = Literal["local", "kubernetes"]
 
@@ -46,7 +46,10 @@ def write_config(lab: Lab, executor: Executor) -> None:
 
 
 def environment(lab: Lab) -> dict[str, str]:
-    """What every component gets on top of the lab's environment: where things are, never a secret."""
+    """What every component gets on top of the lab's environment: where things are, never a secret.
+
+    The nodes' host keys are in it, so the nodes must have been started once.
+    """
     kubeconfig = str(lab.kubeconfigs / WORKER_ACCOUNT)
     # The connection names the file too, so that a lab in some cluster's pod never speaks to that cluster.
     kubernetes = {"kube_config_path": kubeconfig, "xcom_sidecar_container_image": SIDECAR_IMAGE}
@@ -59,7 +62,21 @@ def environment(lab: Lab) -> dict[str, str]:
         "VAULT_ROLE_ID_FILE": str(lab.credentials / "openbao_role_id"),
         "VAULT_SECRET_ID_FILE": str(lab.credentials / "openbao_secret_id"),
         "AIRFLOW_CONN_KUBERNETES_DEFAULT": json.dumps({"conn_type": "kubernetes", "extra": kubernetes}),
+        **{f"AIRFLOW_CONN_NODE_{name.upper().replace('-', '_')}": _node(lab, name) for name in nodes.names()},
     }
+
+
+def _node(lab: Lab, name: str) -> str:
+    """The SSH connection of a node: its host key is pinned, and the private key stays a file."""
+    extra = {
+        "key_file": str(nodes.key_file(lab)),
+        "host_key": nodes.host_key(lab, name).strip(),
+        "no_host_key_check": False,
+        "look_for_keys": False,
+        "conn_timeout": 10,
+    }
+    port = nodes.addresses(lab)[name]
+    return json.dumps({"conn_type": "ssh", "host": "127.0.0.1", "port": port, "login": nodes.USER, "extra": extra})
 
 
 def _settings(lab: Lab, executor: Executor) -> dict[str, dict[str, str | int]]:

@@ -2,13 +2,18 @@
 
 import asyncio
 import sys
+from pathlib import Path
 
+import asyncssh
 import yaml
 
+from lab import credentials, files
 from lab.layout import SEED, Lab
 from lab.supervisor.service import Service, ServiceError
 
 SEED_FILE = SEED / "nodes.yaml"
+USER = "pi"
+KEY = "ssh_pi"  # credential id of the private key with which that user logs in
 
 
 def names() -> list[str]:
@@ -43,6 +48,10 @@ def nodes(lab: Lab) -> Service:
     """`python -m lab.nodes`, all nodes in one process; ready when each that is switched on greets as an SSH server."""
     ports = addresses(lab)
 
+    async def prepare() -> None:
+        lab.nodes.mkdir(parents=True, exist_ok=True)
+        files.write(lab.nodes / "authorized_keys", _key(lab).export_public_key())
+
     async def ready() -> bool:
         on = [port for name, port in ports.items() if is_on(lab, name)]
         return all(await asyncio.gather(*(_greets(port) for port in on)))
@@ -53,8 +62,26 @@ def nodes(lab: Lab) -> Service:
             *(sys.executable, "-m", "lab.nodes", "--root", str(lab.nodes), "--nodes", str(SEED_FILE)),
             *("--ports", ",".join(f"{name}={port}" for name, port in ports.items())),
         ),
+        prepare=prepare,
         ready=ready,
     )
+
+
+def host_key(lab: Lab, name: str) -> str:
+    """The node's public host key (`ssh-ed25519 AAAA… comment`); it exists once the nodes have been started."""
+    return (lab.nodes / name / "etc" / "ssh" / "ssh_host_ed25519_key.pub").read_text()
+
+
+def key_file(lab: Lab) -> Path:
+    """The private key for the nodes."""
+    return lab.credentials / KEY
+
+
+def _key(lab: Lab) -> asyncssh.SSHKey:
+    if not key_file(lab).exists():
+        fresh = asyncssh.generate_private_key("ssh-ed25519")
+        credentials.store(lab.credentials, KEY, fresh.export_private_key().decode())
+    return asyncssh.read_private_key(key_file(lab))
 
 
 async def _greets(port: int) -> bool:

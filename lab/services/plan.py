@@ -3,7 +3,7 @@
 import dataclasses
 
 from lab.layout import Lab
-from lab.services import apiserver, celery, kubelet, nodes, openbao, postgres
+from lab.services import airflow, apiserver, celery, kubelet, nodes, openbao, postgres
 from lab.supervisor.service import Service
 
 
@@ -12,6 +12,8 @@ def services(lab: Lab, *, with_celery: bool = False, with_airflow: bool = True) 
     chosen = [postgres.postgres(lab), nodes.nodes(lab), kubelet.kubelet(lab), openbao.openbao(lab)]
     if lab.given_kubeconfig is None:
         chosen += [apiserver.apiserver(lab), apiserver.controllers(lab)]
+    if with_airflow:
+        chosen += airflow.services(lab)
     if with_celery:
         chosen += celery.services(lab)
     names = {service.name for service in chosen}
