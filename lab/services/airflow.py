@@ -8,22 +8,29 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import aiohttp
-import asyncpg  # type: ignore[import-untyped]
+import asyncpg
 
 from lab import credentials, files
 from lab.layout import Lab
 from lab.services.airflow_access import grant
-from lab.services.airflow_settings import Executor, environment, home, url, write_config
+from lab.services.airflow_environment import of_components
+from lab.services.airflow_settings import Executor, home, url, write_config
 from lab.supervisor.process import run
 from lab.supervisor.service import Service
 
+AIRFLOW = (sys.executable, "-m", "airflow")
+NEEDS = ("postgres", "apiserver", "nodes")
+GRACE = 10.0  # seconds; the scheduler waits for the tasks that it runs
+TIMEOUT = 120.0
 PACKAGES = ("apache-airflow", "apache-airflow-providers-fab")  # what the tables depend on
-COMPONENTS = {
+COMPONENTS = {  # by the names that Airflow's health report gives them
     # Scheduler and triggerer would serve their logs on all interfaces; here everybody reads the same folder.
     "scheduler": ("scheduler", "--skip-serve-logs"),
     "dag_processor": ("dag-processor",),
     "triggerer": ("triggerer", "--skip-serve-logs"),
 }
+
+Step = Callable[[], Awaitable[None]]
 
 
 def services(lab: Lab, executor: Executor = "local") -> list[Service]:
@@ -32,46 +39,54 @@ def services(lab: Lab, executor: Executor = "local") -> list[Service]:
     shared: dict[str, str] = {}  # filled while preparing: it tells the nodes' host keys, which their first start makes
 
     async def prepare() -> None:
-        shared.update(environment(lab))
+        shared.update(of_components(lab))
         write_config(lab, executor)
-        await asyncio.gather(_set_up_database(lab), grant(lab))
+        await asyncio.gather(_set_up_database(lab), grant(lab, executor))
 
     prepare_once = _once(prepare)
+    api_server = Service(
+        name="airflow-api-server",
+        command=(*AIRFLOW, "api-server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+        environment=shared,
+        after=NEEDS,
+        ports=(port,),
+        prepare=prepare_once,
+        ready=lambda: _answers(lab),
+        grace=GRACE,
+        timeout=TIMEOUT,
+    )
+    return [api_server, *(_component(lab, name, shared, prepare_once) for name in COMPONENTS)]
 
-    def service(name: str, arguments: tuple[str, ...], ready: Callable[[], Awaitable[bool]], port: int = 0) -> Service:
-        return Service(
-            name=f"airflow-{name.replace('_', '-')}",
-            command=(sys.executable, "-m", "airflow", *arguments),
-            environment=shared,
-            after=("postgres", "apiserver", "nodes"),
-            ports=(port,) if port else (),
-            prepare=prepare_once,
-            ready=ready,
-            grace=10,
-            timeout=120,
-        )
 
-    api_server = ("api-server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1")
-    return [
-        service("api-server", api_server, lambda: _answers(lab), port),
-        *(service(name, arguments, _beats(lab, name)) for name, arguments in COMPONENTS.items()),
-    ]
+def _component(lab: Lab, name: str, environment: dict[str, str], prepare: Step) -> Service:
+    """One that serves nobody; ready when the API server knows of a heartbeat of this start."""
+    started = datetime.now(UTC)
+
+    async def prepare_and_note_the_time() -> None:
+        nonlocal started
+        await prepare()
+        started = datetime.now(UTC)
+
+    async def ready() -> bool:
+        seen = (await _health(lab)).get(name, {})
+        beat = seen.get(f"latest_{name}_heartbeat")
+        # Soon after a restart the former process' last heartbeat still counts as healthy.
+        return seen.get("status") == "healthy" and beat is not None and datetime.fromisoformat(beat) > started
+
+    return Service(
+        name=f"airflow-{name.replace('_', '-')}",
+        command=(*AIRFLOW, *COMPONENTS[name]),
+        environment=environment,
+        after=NEEDS,
+        prepare=prepare_and_note_the_time,
+        ready=ready,
+        grace=GRACE,
+        timeout=TIMEOUT,
+    )
 
 
 async def _answers(lab: Lab) -> bool:
     return "metadatabase" in await _health(lab)
-
-
-def _beats(lab: Lab, component: str) -> Callable[[], Awaitable[bool]]:
-    """Whether the component's last heartbeat is of this start: after a quick restart an old one would still count."""
-    since = datetime.now(UTC)
-
-    async def ready() -> bool:
-        seen = (await _health(lab)).get(component, {})
-        beat = seen.get(f"latest_{component}_heartbeat")
-        return seen.get("status") == "healthy" and beat is not None and datetime.fromisoformat(beat) > since
-
-    return ready
 
 
 async def _health(lab: Lab) -> dict[str, dict[str, str | None]]:
@@ -86,7 +101,7 @@ async def _health(lab: Lab) -> dict[str, dict[str, str | None]]:
         return {}
 
 
-def _once(step: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+def _once(step: Step) -> Step:
     """The step as something that several may await and that is done by one of them; what failed is tried again."""
     lock = asyncio.Lock()
     done = False
@@ -108,7 +123,7 @@ async def _set_up_database(lab: Lab) -> None:
     if marker.exists() and json.loads(marker.read_text()) == {**versions, "revisions": await _revisions(lab)}:
         return
     command = (sys.executable, "-m", "lab.services.airflow_setup", str(lab.credentials))
-    await run(command, {**lab.environment(), **environment(lab)}, lab.log / "airflow-setup.log")
+    await run(command, {**lab.environment(), **of_components(lab)}, lab.log / "airflow-setup.log")
     files.write(marker, json.dumps({**versions, "revisions": await _revisions(lab)}))
 
 

@@ -9,18 +9,23 @@ import yaml
 from lab import files, kubeconfigs
 from lab.kube import ApiError, Kube
 from lab.layout import PROJECT, Lab
-from lab.services.airflow_settings import SCHEDULER_ACCOUNT, WORKER_ACCOUNT, WORKER_NAMESPACE
+from lab.services import airflow_environment, nodes
+from lab.services.airflow_environment import WORKER_ACCOUNT
+from lab.services.airflow_settings import LOGS_CLAIM, NAMESPACE, SCHEDULER_ACCOUNT, Executor
 from lab.supervisor.service import ServiceError
 
 MANIFESTS = PROJECT / "include" / "manifests" / "infra-ops"
 MANAGER = "infra-ops"
 
 
-async def grant(lab: Lab) -> None:
-    """Apply include/manifests/infra-ops and write the kubeconfigs of worker and scheduler, with fresh tokens."""
+async def grant(lab: Lab, executor: Executor) -> None:
+    """Apply include/manifests/infra-ops and write the kubeconfigs of worker and scheduler, with fresh tokens.
+
+    Workers in pods (executor kubernetes) also get what their pod template mounts. Raises ServiceError.
+    """
     try:
         async with Kube(lab.admin_kubeconfig) as kube:
-            for item in (*_chart(), *_manifests()):
+            for item in (*_chart(), *_manifests(), *(_mounts(lab) if executor == "kubernetes" else ())):
                 await kube.apply(item, manager=MANAGER, force=True)
         await asyncio.gather(*(_write_kubeconfig(lab, name) for name in (WORKER_ACCOUNT, SCHEDULER_ACCOUNT)))
     except (ApiError, OSError) as error:
@@ -29,7 +34,7 @@ async def grant(lab: Lab) -> None:
 
 async def _write_kubeconfig(lab: Lab, account: str) -> None:
     server, authority = kubeconfigs.server_of(lab.admin_kubeconfig)
-    token = await kubeconfigs.service_account_token(lab.admin_kubeconfig, WORKER_NAMESPACE, account)
+    token = await kubeconfigs.service_account_token(lab.admin_kubeconfig, NAMESPACE, account)
     authority_file = lab.kubeconfigs / "authority.crt"
     lab.kubeconfigs.mkdir(mode=0o700, exist_ok=True)
     files.write(authority_file, authority)
@@ -43,8 +48,8 @@ def _manifests() -> Iterator[dict[str, Any]]:
 
 def _chart() -> Iterator[dict[str, Any]]:
     """What Airflow's Helm chart brings on a real cluster: its namespace, and the scheduler's right to start workers."""
-    place = {"namespace": WORKER_NAMESPACE}
-    yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": WORKER_NAMESPACE}}
+    place = {"namespace": NAMESPACE}
+    yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": SCHEDULER_ACCOUNT, **place}}
     yield {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -66,3 +71,16 @@ def _chart() -> Iterator[dict[str, Any]]:
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "airflow-pod-launcher-role"},
         "subjects": [{"kind": "ServiceAccount", "name": SCHEDULER_ACCOUNT, **place}],
     }
+
+
+def _mounts(lab: Lab) -> Iterator[dict[str, Any]]:
+    """What include/manifests/infra-ops/pod-templates refers to."""
+
+    def item(kind: str, name: str, **fields: Any) -> dict[str, Any]:
+        return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": NAMESPACE}, **fields}
+
+    yield item("ConfigMap", "airflow-worker", data=airflow_environment.of_workers(lab))
+    yield item("ConfigMap", "infra-ops-ca", data={"ca.crt": (lab.certs / "ca.crt").read_text()})
+    yield item("Secret", "node-ssh", stringData={"id_ed25519": nodes.key_file(lab).read_text()})
+    storage = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
+    yield item("PersistentVolumeClaim", LOGS_CLAIM, spec=storage)

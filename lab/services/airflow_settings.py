@@ -1,9 +1,8 @@
-"""How the lab's Airflow is configured: airflow.cfg, which holds the secrets, and an environment without any."""
+"""airflow.cfg of the lab's Airflow, which holds its settings and its secrets."""
 
 import base64
 import configparser
 import io
-import json
 import secrets
 from pathlib import Path
 from typing import Literal
@@ -11,15 +10,13 @@ from urllib.parse import quote
 
 from lab import credentials, files
 from lab.layout import PROJECT, Lab
-from lab.services import nodes, openbao
 
 Executor = Literal["local", "kubernetes"]
 
-WORKER_NAMESPACE = "airflow"
-WORKER_ACCOUNT = "infra-ops-upkeep"
+NAMESPACE = "airflow"
 SCHEDULER_ACCOUNT = "airflow-scheduler"
 POD_TEMPLATE = PROJECT / "include" / "manifests" / "infra-ops" / "pod-templates" / "upkeep.yaml"
-SIDECAR_IMAGE = "alpine:3.22"
+LOGS_CLAIM = "airflow-logs"
 
 
 def url(lab: Lab) -> str:
@@ -34,7 +31,8 @@ def home(lab: Lab) -> Path:
 
 def write_config(lab: Lab, executor: Executor) -> None:
     """Write airflow.cfg, for its owner's eyes only: it holds secrets, invented at the first start and kept."""
-    (home(lab) / "logs").mkdir(parents=True, exist_ok=True)
+    home(lab).mkdir(parents=True, exist_ok=True)
+    _logs(lab, executor).mkdir(parents=True, exist_ok=True)
     config = configparser.RawConfigParser()
     config.read_dict(_settings(lab, executor))
     for section, options in _secrets(lab).items():
@@ -45,42 +43,15 @@ def write_config(lab: Lab, executor: Executor) -> None:
     files.write(home(lab) / "airflow.cfg", text.getvalue())
 
 
-def environment(lab: Lab) -> dict[str, str]:
-    """What every component gets on top of the lab's environment: where things are, never a secret.
-
-    The nodes' host keys are in it, so the nodes must have been started once.
-    """
-    kubeconfig = str(lab.kubeconfigs / WORKER_ACCOUNT)
-    # The connection names the file too, so that a lab in some cluster's pod never speaks to that cluster.
-    kubernetes = {"kube_config_path": kubeconfig, "xcom_sidecar_container_image": SIDECAR_IMAGE}
-    return {
-        "AIRFLOW_HOME": str(home(lab)),
-        "PYTHONPATH": f"{PROJECT / 'plugins'}:{PROJECT}",
-        "KUBECONFIG": kubeconfig,
-        "VAULT_ADDR": openbao.url(lab),
-        "VAULT_CACERT": str(lab.certs / "ca.crt"),
-        "VAULT_ROLE_ID_FILE": str(lab.credentials / "openbao_role_id"),
-        "VAULT_SECRET_ID_FILE": str(lab.credentials / "openbao_secret_id"),
-        "AIRFLOW_CONN_KUBERNETES_DEFAULT": json.dumps({"conn_type": "kubernetes", "extra": kubernetes}),
-        **{f"AIRFLOW_CONN_NODE_{name.upper().replace('-', '_')}": _node(lab, name) for name in nodes.names()},
-    }
-
-
-def _node(lab: Lab, name: str) -> str:
-    """The SSH connection of a node: its host key is pinned, and the private key stays a file."""
-    extra = {
-        "key_file": str(nodes.key_file(lab)),
-        "host_key": nodes.host_key(lab, name).strip(),
-        "no_host_key_check": False,
-        "look_for_keys": False,
-        "conn_timeout": 10,
-    }
-    port = nodes.addresses(lab)[name]
-    return json.dumps({"conn_type": "ssh", "host": "127.0.0.1", "port": port, "login": nodes.USER, "extra": extra})
+def _logs(lab: Lab, executor: Executor) -> Path:
+    """Where the API server reads what tasks wrote: workers in pods write to a volume that both share."""
+    if executor == "kubernetes":
+        return lab.data("kubelet") / "claims" / NAMESPACE / LOGS_CLAIM
+    return home(lab) / "logs"
 
 
 def _settings(lab: Lab, executor: Executor) -> dict[str, dict[str, str | int]]:
-    logs = home(lab) / "logs"
+    logs = _logs(lab, executor)
     settings: dict[str, dict[str, str | int]] = {
         "core": {
             "auth_manager": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
@@ -107,7 +78,7 @@ def _settings(lab: Lab, executor: Executor) -> dict[str, dict[str, str | int]]:
     if executor == "kubernetes":
         settings["core"]["executor"] = "KubernetesExecutor"
         settings["kubernetes_executor"] = {
-            "namespace": WORKER_NAMESPACE,
+            "namespace": NAMESPACE,
             "in_cluster": "False",
             "config_file": str(lab.kubeconfigs / SCHEDULER_ACCOUNT),
             "pod_template_file": str(POD_TEMPLATE),
