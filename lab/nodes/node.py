@@ -47,6 +47,7 @@ class Node:
         self._listener = await asyncssh.listen(
             "127.0.0.1",
             self._port,
+            reuse_address=True,
             server_factory=lambda: _Login(self._authorized_keys, self._connections),
             server_host_keys=[str(self.machine.host_key)],
             signature_algs=["ssh-ed25519"],

@@ -40,6 +40,7 @@ async def run(shell: Shell, process: asyncssh.SSHServerProcess[bytes]) -> None:
             _exit(process, ended.result())
         else:
             await _end_group(child)
+        await process.wait_closed()
     finally:
         ended.cancel()
         closed.cancel()
@@ -76,11 +77,17 @@ def _signal_group(child: asyncio.subprocess.Process, number: signal.Signals) -> 
 async def _start_on_pipes(
     process: asyncssh.SSHServerProcess[bytes], argv: list[str], environment: dict[str, str]
 ) -> asyncio.subprocess.Process:
-    pipe = asyncio.subprocess.PIPE
-    child = await asyncio.create_subprocess_exec(
-        *argv, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, start_new_session=True
-    )
-    await process.redirect(child.stdin, child.stdout, child.stderr)
+    # Pipes of our own: with asyncio's streams, a command that leaves its input unread would end the whole connection.
+    (stdin, to_stdin), (from_stdout, stdout), (from_stderr, stderr) = os.pipe(), os.pipe(), os.pipe()
+    try:
+        child = await asyncio.create_subprocess_exec(
+            *argv, stdin=stdin, stdout=stdout, stderr=stderr, env=environment, start_new_session=True
+        )
+    finally:
+        for descriptor in (stdin, stdout, stderr):
+            os.close(descriptor)
+    # The channel has one end of file for both streams: the first of them to end must not send it.
+    await process.redirect(to_stdin, from_stdout, from_stderr, send_eof=False)
     return child
 
 
@@ -98,7 +105,7 @@ async def _start_on_terminal(
         )
     finally:
         os.close(theirs)
-    await process.redirect(os.dup(ours), ours)
+    await process.redirect(os.dup(ours), ours, send_eof=False)
     return child
 
 
@@ -110,3 +117,7 @@ class Files(asyncssh.SFTPServer):
 
     def map_path(self, path: bytes) -> bytes:
         return super().map_path(posixpath.join(HOME.encode(), path))
+
+    def exit(self) -> None:
+        """OpenSSH's scp takes a subsystem that ends without exit code for a failure."""
+        self.channel.exit(0)

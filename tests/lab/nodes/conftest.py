@@ -1,0 +1,125 @@
+"""The lab's nodes, started once for all tests of this folder."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import paramiko
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parents[3]
+SEED = PROJECT / "lab/seed/nodes.yaml"
+NAMES = [entry["name"] for entry in yaml.safe_load(SEED.read_text())]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.02)
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+@dataclass
+class Nodes:
+    """Running nodes, and the ways to reach them."""
+
+    root: Path
+    key: Path
+    ports: dict[str, int]
+    process: subprocess.Popen[bytes]
+
+    def host_key(self, name: str) -> str:
+        """`ssh-ed25519 AAAA…` of a node."""
+        return " ".join((self.root / name / "etc/ssh/ssh_host_ed25519_key.pub").read_text().split()[:2])
+
+    def known_hosts(self, keys_of: dict[str, str] | None = None) -> Path:
+        """A known_hosts file; `keys_of` gives a node the key of another."""
+        path = self.root.parent / f"known_hosts-{'wrong' if keys_of else 'right'}"
+        owners = {name: name for name in self.ports} | (keys_of or {})
+        path.write_text("".join(f"[127.0.0.1]:{self.ports[n]} {self.host_key(o)}\n" for n, o in owners.items()))
+        return path
+
+    def ssh_options(self, known_hosts: Path) -> list[str]:
+        options = (f"UserKnownHostsFile={known_hosts}", "StrictHostKeyChecking=yes", "BatchMode=yes")
+        return ["-F", "none", "-i", str(self.key), *(word for option in options for word in ("-o", option))]
+
+    def ssh(self, name: str, *command: str, user: str = "pi") -> subprocess.CompletedProcess[str]:
+        """Runs a command by the OpenSSH client."""
+        options = self.ssh_options(self.known_hosts())
+        argv = ["ssh", *options, "-p", str(self.ports[name]), f"{user}@127.0.0.1", *command]
+        return subprocess.run(argv, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+
+    def connect(self, name: str) -> paramiko.SSHClient:
+        client = paramiko.SSHClient()
+        client.load_host_keys(str(self.known_hosts()))
+        port = self.ports[name]
+        client.connect("127.0.0.1", port, "pi", key_filename=str(self.key), allow_agent=False, look_for_keys=False)
+        return client
+
+    def listens(self, name: str) -> bool:
+        with socket.socket() as attempt:
+            return attempt.connect_ex(("127.0.0.1", self.ports[name])) == 0
+
+
+def start(folder: Path, prefix: Sequence[str] = (), owner: int | None = None) -> Nodes:
+    """Starts `python -m lab.nodes` in a new folder, perhaps as another user who then owns it."""
+    root = folder / "nodes"
+    root.mkdir()
+    key = folder / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    (root / "authorized_keys").write_text(key.with_suffix(".pub").read_text())
+    if owner is not None:
+        os.chown(root, owner, owner)
+    ports = dict(zip(NAMES, free_ports(len(NAMES)), strict=True))
+    argv = [*prefix, sys.executable, "-m", "lab.nodes", "--root", str(root), "--nodes", str(SEED)]
+    argv += ["--ports", ",".join(f"{name}={port}" for name, port in ports.items())]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(argv, cwd=PROJECT, stderr=log, stdout=log)
+    nodes = Nodes(root, key, ports, process)
+
+    def ready() -> bool:
+        assert process.poll() is None, (folder / "log").read_text()
+        return all(nodes.listens(name) for name in NAMES)
+
+    wait_until(ready)
+    return nodes
+
+
+def stop(nodes: Nodes) -> None:
+    nodes.process.send_signal(signal.SIGTERM)
+    assert nodes.process.wait(15) == 0
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that another user may enter, unlike pytest's own."""
+    path = Path(tempfile.mkdtemp())
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    if not shutil.which("ssh"):
+        pytest.skip("no OpenSSH client on this machine")
+    running = start(tmp_path_factory.mktemp("nodes"))
+    yield running
+    stop(running)

@@ -1,0 +1,96 @@
+"""The power switch, and starts of the whole service."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from lab import sandbox
+from tests.lab.nodes.conftest import NAMES, PROJECT, SEED, Nodes, start, stop, wait_until
+from tests.lab.users import NOBODY, ordinary_user
+
+
+def test_a_node_without_power_drops_connections_and_processes_and_comes_back(nodes: Nodes) -> None:
+    with nodes.connect("rpi-8") as client:
+        nodes.ssh("rpi-8", "echo kept > /etc/mark; setsid sleep 7801 > /dev/null 2>&1 < /dev/null &")
+        _, stdout, _ = client.exec_command("sleep 7802")
+        (nodes.root / "rpi-8/off").touch()
+        wait_until(lambda: not nodes.listens("rpi-8"))
+        assert stdout.read() == b""
+        wait_until(lambda: not client.get_transport().is_active())
+    assert nodes.listens("rpi-7")
+    running = [p.info["cmdline"] or [] for p in psutil.process_iter(["cmdline"])]
+    assert not [argv for argv in running if {"7801", "7802"} & set(argv)]
+    (nodes.root / "rpi-8/off").unlink()
+    wait_until(lambda: nodes.listens("rpi-8"))
+    assert nodes.ssh("rpi-8", "cat /etc/mark").stdout == "kept\n"
+
+
+@pytest.mark.skipif(not sandbox.available(), reason="this machine refuses unprivileged namespaces")
+def test_a_node_whose_init_dies_starts_again(nodes: Nodes) -> None:
+    with nodes.connect("rpi-7") as client:
+        _, stdout, _ = client.exec_command("sleep 7803")
+        [init] = [
+            process
+            for process in psutil.Process(nodes.process.pid).children()
+            if process.cmdline()[:1] == ["unshare"] and "rpi-7" in process.cmdline()
+        ]
+        init.kill()
+        stdout.read()
+    wait_until(lambda: nodes.ssh("rpi-7", "hostname").stdout == "rpi-7\n")
+
+
+def test_keys_tokens_and_files_survive_a_restart_and_a_kill(folder: Path) -> None:
+    first = start(folder)
+    keys = {name: first.host_key(name) for name in NAMES}
+    token = (first.root / "rpi-1/var/lib/rancher/k3s/server/token").read_text()
+    family = psutil.Process(first.process.pid).children(recursive=True)
+    first.process.send_signal(signal.SIGKILL)
+    first.process.wait(10)
+    assert psutil.wait_procs(family, timeout=10)[1] == []
+    argv = [sys.executable, "-m", "lab.nodes", "--root", str(first.root), "--nodes", str(SEED)]
+    argv += ["--ports", ",".join(f"{name}={port}" for name, port in first.ports.items())]
+    with subprocess.Popen(argv, cwd=PROJECT, stderr=subprocess.DEVNULL) as process:
+        second = Nodes(first.root, first.key, first.ports, process)
+        wait_until(lambda: all(second.listens(name) for name in NAMES))
+        assert {name: second.host_key(name) for name in NAMES} == keys
+        assert (second.root / "rpi-1/var/lib/rancher/k3s/server/token").read_text() == token
+        assert second.ssh("rpi-1", "hostname").stdout == "rpi-1\n"
+        stop(second)
+
+
+def test_a_port_that_is_taken_ends_the_start_with_its_number(nodes: Nodes, tmp_path: Path) -> None:
+    taken = nodes.ports["rpi-1"]
+    argv = [sys.executable, "-m", "lab.nodes", "--root", str(tmp_path), "--nodes", str(SEED)]
+    argv += ["--ports", ",".join(f"{name}={taken}" for name in NAMES)]
+    result = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1
+    assert f"127.0.0.1', {taken}): address already in use" in result.stderr.splitlines()[-1]
+
+
+def test_a_broken_seed_file_is_named(tmp_path: Path) -> None:
+    seed = tmp_path / "nodes.yaml"
+    seed.write_text("- {name: rpi-1}\n")
+    argv = [sys.executable, "-m", "lab.nodes", "--root", str(tmp_path), "--nodes", str(seed), "--ports", "rpi-1=1"]
+    result = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1
+    assert f"{seed} must be a list of nodes with name, role and address" in result.stderr
+
+
+def test_an_ordinary_user_runs_the_same_nodes(folder: Path) -> None:
+    nodes = start(folder, ordinary_user(), NOBODY if ordinary_user() else None)
+    assert nodes.ssh("rpi-1", "hostname; touch /etc/mine && sudo k3s --version").stdout.split()[:3] == [
+        "rpi-1",
+        "k3s",
+        "version",
+    ]
+    with nodes.connect("rpi-5") as client, client.open_sftp() as sftp:
+        sftp.open("/etc/by-sftp", "w").close()
+        _, stdout, _ = client.exec_command("ls /etc/by-sftp")
+        assert stdout.read() == b"/etc/by-sftp\n"
+    (nodes.root / "rpi-5/off").touch()
+    wait_until(lambda: not nodes.listens("rpi-5"))
+    stop(nodes)
