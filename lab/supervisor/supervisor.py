@@ -129,8 +129,7 @@ class Supervisor:
             )
             self._processes[service.name] = process
             self._ledger.add(service.name, process.pid)
-            await self._become_ready(service, process)
-            await _unless_it_ends(process, service.finish())
+            await _unless_it_ends(process, self._become_healthy(service, process))
         except (OSError, ServiceError) as error:
             self._states[service.name] = "dead"
             raise ServiceError(f"{service.name} did not start: {error}") from error
@@ -138,16 +137,17 @@ class Supervisor:
         self._watchers[service.name] = asyncio.create_task(self._watch(service.name, process))
         self._report(f"{service.name:<16} healthy after {time.monotonic() - began:4.1f} s")
 
-    async def _become_ready(self, service: Service, process: Process) -> None:
-        deadline = time.monotonic() + service.timeout
-        while time.monotonic() < deadline:
-            if not process.alive:
-                raise ServiceError(_with_last_lines(f"it {process.ending}", process))
-            owned = [await asyncio.to_thread(listeners.owns, process.pid, port) for port in service.ports]
-            if all(owned) and await service.ready() and process.alive:
-                return
-            await asyncio.sleep(READY_EVERY)
-        raise ServiceError(_with_last_lines(f"it was not ready after {service.timeout:g} s", process))
+    async def _become_healthy(self, service: Service, process: Process) -> None:
+        try:
+            async with asyncio.timeout(service.timeout):
+                while True:
+                    if await _owns_its_ports(service, process) and await service.ready():
+                        break
+                    await asyncio.sleep(READY_EVERY)
+        except TimeoutError:
+            sentence = f"it was not ready after {service.timeout:g} s"
+            raise ServiceError(_with_last_lines(sentence, process)) from None
+        await service.finish()
 
     async def _watch(self, name: str, process: Process) -> None:
         await process.wait()
@@ -161,13 +161,20 @@ class Supervisor:
             watcher.cancel()
 
 
+async def _owns_its_ports(service: Service, process: Process) -> bool:
+    for port in service.ports:
+        if not await asyncio.to_thread(listeners.owns, process.pid, port):
+            return False
+    return True
+
+
 async def _unless_it_ends(process: Process, step: Awaitable[None]) -> None:
     """Await the step, but not longer than the process lives: nobody would ever answer it."""
     stepping, ending = asyncio.ensure_future(step), asyncio.create_task(process.wait())
     try:
         await asyncio.wait((stepping, ending), return_when=asyncio.FIRST_COMPLETED)
         if not stepping.done():
-            raise ServiceError(_with_last_lines(f"it {process.ending} while being set up", process))
+            raise ServiceError(_with_last_lines(f"it {process.ending}", process))
         await stepping
     finally:
         for task in (stepping, ending):
