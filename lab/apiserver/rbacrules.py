@@ -58,7 +58,7 @@ def _resource_covers(own: str, wanted: str) -> bool:
 
 
 def _url_covers(own: str, wanted: str) -> bool:
-    return own in (ALL, wanted) or (own.endswith(ALL) and wanted.rstrip(ALL).startswith(own.rstrip(ALL)))
+    return own in (ALL, wanted) or (own.endswith(ALL) and wanted.startswith(own.rstrip(ALL)))
 
 
 def missing(owned: Iterable[Rule], wanted: Iterable[Rule]) -> list[Rule]:
@@ -96,11 +96,12 @@ def _covers(own: Rule, part: Rule) -> bool:
 
 
 def described(parts: Iterable[Rule]) -> str:
-    """Rules as a real server lists them in its messages, a line each; parts that differ in verbs only are joined."""
+    """Parts as a real server lists them in its messages, a line each; of a resource, all verbs in one line."""
     joined: dict[str, Rule] = {}
     for part in parts:
         rest = {key: value for key, value in part.items() if key != "verbs"}
-        rule = joined.setdefault(json.dumps(rest, sort_keys=True), {**rest, "verbs": []})
+        key = json.dumps(rest if "resources" in part else part, sort_keys=True)
+        rule = joined.setdefault(key, {**rest, "verbs": []})
         rule["verbs"] += [verb for verb in part["verbs"] if verb not in rule["verbs"]]
     return "\n".join(sorted(_compact(rule) for rule in joined.values()))
 
