@@ -11,7 +11,7 @@ import aiohttp
 import asyncpg
 
 from lab import credentials, files
-from lab.layout import Lab
+from lab.layout import PROJECT, Lab
 from lab.services.airflow_access import grant
 from lab.services.airflow_environment import of_components
 from lab.services.airflow_settings import Executor, home, url, write_config
@@ -71,7 +71,8 @@ def _component(lab: Lab, name: str, environment: dict[str, str], prepare: Step) 
         seen = (await _health(lab)).get(name, {})
         beat = seen.get(f"latest_{name}_heartbeat")
         # Soon after a restart the former process' last heartbeat still counts as healthy.
-        return seen.get("status") == "healthy" and beat is not None and datetime.fromisoformat(beat) > started
+        beats = seen.get("status") == "healthy" and beat is not None and datetime.fromisoformat(beat) > started
+        return beats and (name != "dag_processor" or await _knows_all_dags(lab))
 
     return Service(
         name=f"airflow-{name.replace('_', '-')}",
@@ -87,6 +88,13 @@ def _component(lab: Lab, name: str, environment: dict[str, str], prepare: Step) 
 
 async def _answers(lab: Lab) -> bool:
     return "metadatabase" in await _health(lab)
+
+
+async def _knows_all_dags(lab: Lab) -> bool:
+    """Whether every DAG file was read once, well or with an error: before that, nobody can run its DAG."""
+    read = await _query(lab, "SELECT relative_fileloc FROM dag UNION SELECT filename FROM import_error")
+    folder = PROJECT / "dags"
+    return {str(file.relative_to(folder)) for file in folder.rglob("*.py")} <= set(read)
 
 
 async def _health(lab: Lab) -> dict[str, dict[str, str | None]]:
@@ -129,21 +137,24 @@ async def _set_up_database(lab: Lab) -> None:
 
 async def _revisions(lab: Lab) -> list[str]:
     """The revisions of Airflow's own tables and of its users' tables in the database; [] when it is empty."""
-    password = credentials.read(lab.credentials, "airflow_database")
+    tables = ("alembic_version", "alembic_version_fab")
+    try:
+        return await _query(lab, " UNION ALL ".join(f"SELECT version_num FROM {table}" for table in tables))  # noqa: S608
+    except asyncpg.UndefinedTableError:
+        return []
+
+
+async def _query(lab: Lab, question: str) -> list[str]:
+    """The one column that the question asks of Airflow's database."""
     connection = await asyncpg.connect(
         host="127.0.0.1",
         port=lab.ports.of("postgres"),
-        user="airflow",
-        password=password,
+        user=credentials.USERS["airflow_database"],
+        password=credentials.read(lab.credentials, "airflow_database"),
         database="airflow",
         ssl=False,
     )
     try:
-        rows = await connection.fetch(
-            "SELECT version_num FROM alembic_version UNION ALL SELECT version_num FROM alembic_version_fab"
-        )
-        return [row["version_num"] for row in rows]
-    except asyncpg.UndefinedTableError:
-        return []
+        return [row[0] for row in await connection.fetch(question)]
     finally:
         await connection.close()
