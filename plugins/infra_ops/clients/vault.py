@@ -31,24 +31,35 @@ class Vault:
         if not self.address:
             raise StoreError("VAULT_ADDR is not set: it says where the secret store is")
         self._client = hvac.Client(url=self.address, verify=os.environ.get("VAULT_CACERT", True), timeout=10)
+        self._logged_in = False
 
     def seal_status(self) -> dict[str, Any]:
         """The answer of `sys/seal-status`, which needs no login. Raises `StoreError`."""
         try:
             status: dict[str, Any] = self._client.sys.read_seal_status()
         except (RequestException, VaultError) as error:
-            raise StoreError(self._say(error)) from None
+            raise StoreError(self.explain(error)) from None
         return status
 
     def log_in(self) -> str:
         """Log in and return the name that the store gives to the caller. Raises `StoreError`."""
         try:
-            self._authenticate()
-            return str(self._client.auth.token.lookup_self()["data"]["display_name"])
+            return str(self.client().auth.token.lookup_self()["data"]["display_name"])
         except (RequestException, VaultError) as error:
-            raise StoreError(self._say(error)) from None
+            raise StoreError(self.explain(error)) from None
+
+    def client(self) -> hvac.Client:
+        """The client, logged in with the first call. Raises `StoreError`."""
+        if self._logged_in:
+            return self._client
+        try:
+            self._authenticate()
+        except (RequestException, VaultError) as error:
+            raise StoreError(self.explain(error)) from None
         except OSError as error:
             raise StoreError(f"cannot log in to {self.address}: {error.filename}: {error.strerror}") from None
+        self._logged_in = True
+        return self._client
 
     def _authenticate(self) -> None:
         if role_id_file := os.environ.get("VAULT_ROLE_ID_FILE"):
@@ -59,7 +70,7 @@ class Vault:
             role = os.environ.get("VAULT_KUBERNETES_ROLE", "")
             self._client.auth.kubernetes.login(role=role, jwt=SERVICE_ACCOUNT_TOKEN.read_text())
 
-    def _say(self, error: Exception) -> str:
+    def explain(self, error: Exception) -> str:
         """hvac's and requests' own texts carry request paths and object addresses; ours says it in few words."""
         if isinstance(error, RequestsConnectionError):
             return f"{self.address} does not answer"

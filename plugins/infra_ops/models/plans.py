@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 ID_LENGTH = 12
@@ -28,16 +27,21 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps of one run in their order, and the reasons why the rest needs none."""
+    """The steps of one run in their order, and the reasons why the rest needs none.
+
+    `arguments` (JSON-able) are what the steps were derived from: who has them can derive the same steps again, however
+    many of them are done by then.
+    """
 
     runbook: str
     steps: tuple[Step, ...]
+    arguments: dict[str, Any] = field(default_factory=dict)
     nothing_to_do: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
-        """Twelve hexadecimal digits that name this plan: equal steps, equal id."""
-        text = json.dumps([self.runbook, [asdict(step) for step in self.steps]], sort_keys=True)
+        """Twelve hexadecimal digits that name this plan: equal arguments and steps, equal id."""
+        text = json.dumps([self.runbook, self.arguments, [asdict(step) for step in self.steps]], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
 
     def as_dict(self) -> dict[str, Any]:
@@ -48,7 +52,7 @@ class Plan:
     def from_dict(cls, value: dict[str, Any]) -> Plan:
         """The plan that `as_dict` wrote. Raises ValueError when the steps no longer fit the id."""
         steps = tuple(Step(**step) for step in value["steps"])
-        plan = cls(value["runbook"], steps, tuple(value["nothing_to_do"]))
+        plan = cls(value["runbook"], steps, value["arguments"], tuple(value["nothing_to_do"]))
         if plan.id != value["id"]:
             raise ValueError(f"Plan {value['id']} was altered after it was made: its steps have the id {plan.id}.")
         return plan
@@ -69,10 +73,3 @@ class PlanRefused(Exception):
         )
         self.step = step
         self.seen = seen
-
-
-def joined(runbook: str, plans: Iterable[Plan]) -> Plan:
-    """One plan from several, in their order."""
-    parts = list(plans)
-    steps = tuple(step for part in parts for step in part.steps)
-    return Plan(runbook, steps, tuple(reason for part in parts for reason in part.nothing_to_do))

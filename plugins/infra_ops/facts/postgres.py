@@ -1,0 +1,68 @@
+"""Roles, ownership and sessions of a PostgreSQL server. Never changes anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from infra_ops.clients.postgres import Server
+
+ROLE = """
+select r.rolcanlogin, r.rolpassword,
+       coalesce((select array_agg(g.rolname::text) from pg_auth_members m
+                 join pg_roles g on g.oid = m.roleid where m.member = r.oid), '{}') as member_of,
+       coalesce((select setconfig from pg_db_role_setting where setrole = r.oid and setdatabase = 0), '{}') as settings
+from pg_authid r where r.rolname = $1
+"""
+DATABASES = "select datname from pg_database where datallowconn and not datistemplate order by datname"
+# Objects of this database, and shared ones (databases, tablespaces), that belong to the role.
+OWNED = """
+select count(*) as owned from pg_shdepend d join pg_roles r on r.oid = d.refobjid
+where r.rolname = $1 and d.deptype = 'o' and d.refclassid = 'pg_authid'::regclass
+  and d.dbid in (0, (select oid from pg_database where datname = current_database()))
+"""
+SESSIONS = """
+select coalesce(host(client_addr), 'local') as address, application_name
+from pg_stat_activity where usename = $1 and backend_type = 'client backend' order by backend_start
+"""
+
+
+@dataclass(frozen=True)
+class Role:
+    """`verifier` is the stored form of the password, None for no password; `settings` are those of ALTER ROLE SET."""
+
+    can_login: bool
+    verifier: str | None = field(repr=False)
+    member_of: tuple[str, ...]
+    settings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Session:
+    """Where a client comes from, and how it calls itself."""
+
+    address: str
+    application: str
+
+
+def role(server: Server, name: str) -> Role | None:
+    """The role of that name, None when there is none. Needs a superuser. Raises DatabaseError."""
+    rows = server.query(ROLE, name)
+    if not rows:
+        return None
+    row = rows[0]
+    return Role(row["rolcanlogin"], row["rolpassword"], tuple(row["member_of"]), tuple(row["settings"]))
+
+
+def databases(server: Server) -> list[str]:
+    """The names of all databases that clients can use. Raises DatabaseError."""
+    return [row["datname"] for row in server.query(DATABASES)]
+
+
+def owned(server: Server, name: str, database: str) -> int:
+    """How many objects of `database`, shared ones included, belong to the role `name`. Raises DatabaseError."""
+    return int(server.query(OWNED, name, database=database)[0]["owned"])
+
+
+def sessions(server: Server, name: str) -> list[Session]:
+    """The open sessions of the role `name`. Raises DatabaseError."""
+    return [Session(row["address"], row["application_name"]) for row in server.query(SESSIONS, name)]

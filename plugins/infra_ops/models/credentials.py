@@ -1,0 +1,46 @@
+"""A login and where it is kept. Passwords never show up in a repr, a log or an error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A login as the store keeps it.
+
+    `rotation_id` names the rotation that made the value ("" for one that was adopted), `base_version` the version
+    that it replaces (0 for an adopted one).
+    """
+
+    username: str
+    password: str = field(repr=False)
+    rotation_id: str = ""
+    base_version: int = 0
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A credential at a path of the store, with its version there."""
+
+    version: int
+    created: datetime
+    credential: Credential
+
+
+class Answer(StrEnum):
+    """What a service made of a login. `unreachable` says nothing about the password."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True)
+class Login:
+    """One attempt to log in: the answer and the service's own code or words for it (an SQLSTATE, an HTTP status)."""
+
+    answer: Answer
+    code: str

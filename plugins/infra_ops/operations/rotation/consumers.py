@@ -1,0 +1,80 @@
+"""The copies of a credential in the cluster's Secrets: read, compared and brought to the new value."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from urllib.parse import quote
+
+from infra_ops.clients.effects import Effects
+from infra_ops.clients.kubernetes import Cluster
+from infra_ops.facts.workloads import literals_of, readers, template
+from infra_ops.models.credentials import Credential
+from infra_ops.models.inventory import Consumer, SecretRef
+from infra_ops.models.plans import Step
+from infra_ops.operations.actions import Action
+from infra_ops.operations.rotation.targets.target import CannotRotate, Change
+
+
+def sync(cluster: Cluster, change: Change, consumer: Consumer) -> Action:
+    """The action that writes the new value into the consumer's Secret."""
+    secret = consumer.secret
+    path = f"/api/v1/namespaces/{secret.namespace}/secrets/{secret.name}"
+    step = Step(
+        f"{change.credential_id}.sync.{secret.namespace}.{secret.name}",
+        f"Secret {secret.namespace}/{secret.name}",
+        before=f"holds {change.old_version}",
+        after=f"holds {change.new_version}",
+    )
+
+    def look() -> str:
+        data = cluster.get(path).get("data") or {}
+        held = {key: data.get(key) for key in secret.fields}
+        new = change.find_new()
+        if new and held == _encoded(secret, new):
+            return step.after
+        return step.before if held == _encoded(secret, change.old.credential) else "holds neither of the two"
+
+    def do(effects: Effects) -> None:
+        version = cluster.get(path)["metadata"]["resourceVersion"]
+        patch = {"metadata": {"resourceVersion": version}, "data": _encoded(secret, change.new())}
+        effects.do(step.id, f"write {change.new_version} into it", lambda: cluster.merge(path, patch))
+
+    return Action(step, look, do)
+
+
+def refuse_fixed_usernames(cluster: Cluster, consumers: list[Consumer], username: str) -> None:
+    """Raises CannotRotate when a consumer would go on using the old user name although the login changes."""
+    for problem in _fixed_usernames(cluster, consumers, username):
+        raise CannotRotate(problem)
+
+
+def _fixed_usernames(cluster: Cluster, consumers: list[Consumer], username: str) -> Iterator[str]:
+    for consumer in consumers:
+        secret = consumer.secret
+        place = f"Secret {secret.namespace}/{secret.name}"
+        if not any("{username}" in value for value in secret.fields.values()):
+            yield (
+                f"{place} takes only the password, so its readers have the user name {username!r} from elsewhere. The "
+                "next login is another user: put {username} into one of its fields in the inventory first."
+            )
+        for workload in readers(cluster, secret.namespace, secret.name):
+            pod = (template(cluster, workload) or {}).get("spec", {})
+            for name, value in literals_of(pod):
+                if value == username:
+                    yield (
+                        f"{workload} fixes the user name {username!r} in its variable {name}. The next login is "
+                        f"another user: take it from {place} first."
+                    )
+
+
+def _encoded(secret: SecretRef, credential: Credential) -> dict[str, str]:
+    """The Secret's fields with the credential filled in, as the API holds them."""
+    words = {
+        "username": credential.username,
+        "password": credential.password,
+        "password_url": quote(credential.password, safe=""),
+    }
+    return {
+        key: base64.b64encode(template.format(**words).encode()).decode() for key, template in secret.fields.items()
+    }

@@ -1,0 +1,106 @@
+"""Flower: accepts a list of logins, so the old and the new password overlap until every client has moved.
+
+FLOWER_BASIC_AUTH is read at start and cannot be reloaded, so each change of it is followed by a rollout.
+Facts: security-and-backup 2.5; https://flower.readthedocs.io/en/latest/config.html#basic-auth
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+from infra_ops.clients.effects import Effects
+from infra_ops.clients.http import log_in
+from infra_ops.clients.kubernetes import Cluster
+from infra_ops.models.credentials import Credential, Login
+from infra_ops.models.inventory import Flower
+from infra_ops.models.plans import Step
+from infra_ops.operations.actions import Action
+from infra_ops.operations.rotation.restarts import restarts
+from infra_ops.operations.rotation.targets.target import CannotRotate, Change
+
+
+class FlowerTarget:
+    def __init__(self, spec: Flower, cluster: Cluster) -> None:
+        self._spec = spec
+        self._cluster = cluster
+        self._path = f"/api/v1/namespaces/{spec.namespace}/secrets/{spec.secret}"
+        self.where = f"Flower {spec.url}"
+
+    def next_username(self, current: str) -> str:
+        return current
+
+    def prepare(self, change: Change) -> Sequence[Action]:
+        return []
+
+    def introduce(self, change: Change) -> Sequence[Action]:
+        """Old and new together; a login list that holds the new one already is left as it is."""
+        step = Step(
+            f"{change.credential_id}.set",
+            f"Secret {self._spec.namespace}/{self._spec.secret}, key {self._spec.key}",
+            before=f"accepts {change.old_version}",
+            after=f"accepts {change.new_version}",
+        )
+        old = change.old.credential
+
+        def look() -> str:
+            logins, new = self._logins(), change.find_new()
+            if new and _pair(new) in logins:
+                return step.after
+            return step.before if _pair(old) in logins else "accepts neither"
+
+        def both(effects: Effects) -> None:
+            self._write(effects, step.id, [old, change.new()], "accept the new login beside the old one")
+
+        def only_old(effects: Effects) -> None:
+            self._write(effects, step.id, [old], "accept only the old login again")
+
+        return [Action(step, look, both, undo=only_old), *self._restarts(change, "accepting")]
+
+    def retire(self, change: Change) -> Sequence[Action]:
+        step = Step(
+            f"{change.credential_id}.retire",
+            f"Secret {self._spec.namespace}/{self._spec.secret}, key {self._spec.key}",
+            before=f"accepts {change.old_version}",
+            after=f"does not accept {change.old_version}",
+        )
+
+        def look() -> str:
+            return step.before if _pair(change.old.credential) in self._logins() else step.after
+
+        def do(effects: Effects) -> None:
+            self._write(effects, step.id, [change.new()], "accept only the new login")
+
+        return [Action(step, look, do), *self._restarts(change, "refusing")]
+
+    def log_in(self, username: str, password: str) -> Login:
+        return log_in(f"{self._spec.url}/api/workers", username, password)
+
+    def sessions(self, username: str) -> None:
+        return None
+
+    def _restarts(self, change: Change, stage: str) -> list[Action]:
+        return restarts(self._cluster, change, self._spec.namespace, self._spec.secret, stage=stage)
+
+    def _secret(self) -> dict[str, object]:
+        return self._cluster.get(self._path)
+
+    def _logins(self) -> list[str]:
+        data = self._secret().get("data")
+        encoded = data.get(self._spec.key) if isinstance(data, dict) else None
+        if not encoded:
+            raise CannotRotate(
+                f"The Secret {self._spec.namespace}/{self._spec.secret} has no key {self._spec.key}: without it Flower "
+                "refuses everybody. Correct the inventory or the Secret."
+            )
+        return base64.b64decode(encoded).decode().split(",")
+
+    def _write(self, effects: Effects, step: str, logins: list[Credential], what: str) -> None:
+        version = self._secret()["metadata"]["resourceVersion"]  # type: ignore[index]
+        value = base64.b64encode(",".join(map(_pair, logins)).encode()).decode()
+        patch = {"metadata": {"resourceVersion": version}, "data": {self._spec.key: value}}
+        effects.do(step, what, lambda: self._cluster.merge(self._path, patch))
+
+
+def _pair(credential: Credential) -> str:
+    return f"{credential.username}:{credential.password}"
