@@ -14,6 +14,8 @@ from lab.nodes.machine import HOME, Machine
 
 HANGUP_SECONDS = 2.0  # between telling a command that its channel is closed and killing it
 
+_CHUNK = 65536
+
 
 class Shell(Protocol):
     """Turns a command of a session into a process of the node."""
@@ -34,6 +36,7 @@ async def run(shell: Shell, process: asyncssh.SSHServerProcess[bytes]) -> None:
     child = await start(process, shell.argv(command), environment)
     ended = asyncio.ensure_future(_wait(process, child))
     closed = asyncio.ensure_future(process.channel.wait_closed())
+    fed = asyncio.ensure_future(_feed(process, child))
     try:
         await asyncio.wait([ended, closed], return_when=asyncio.FIRST_COMPLETED)
         if ended.done():
@@ -44,6 +47,7 @@ async def run(shell: Shell, process: asyncssh.SSHServerProcess[bytes]) -> None:
     finally:
         ended.cancel()
         closed.cancel()
+        fed.cancel()
         if child.returncode is None:  # the lab itself stops
             _signal_group(child, signal.SIGKILL)
 
@@ -77,18 +81,34 @@ def _signal_group(child: asyncio.subprocess.Process, number: signal.Signals) -> 
 async def _start_on_pipes(
     process: asyncssh.SSHServerProcess[bytes], argv: list[str], environment: dict[str, str]
 ) -> asyncio.subprocess.Process:
-    # Pipes of our own: with asyncio's streams, a command that leaves its input unread would end the whole connection.
-    (stdin, to_stdin), (from_stdout, stdout), (from_stderr, stderr) = os.pipe(), os.pipe(), os.pipe()
+    (from_stdout, stdout), (from_stderr, stderr) = os.pipe(), os.pipe()
     try:
         child = await asyncio.create_subprocess_exec(
-            *argv, stdin=stdin, stdout=stdout, stderr=stderr, env=environment, start_new_session=True
+            *argv,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=stdout,
+            stderr=stderr,
+            env=environment,
+            start_new_session=True,
         )
     finally:
-        for descriptor in (stdin, stdout, stderr):
-            os.close(descriptor)
+        os.close(stdout)
+        os.close(stderr)
     # The channel has one end of file for both streams: the first of them to end must not send it.
-    await process.redirect(to_stdin, from_stdout, from_stderr, send_eof=False)
+    await process.redirect(None, from_stdout, from_stderr, send_eof=False)
     return child
+
+
+async def _feed(process: asyncssh.SSHServerProcess[bytes], child: asyncio.subprocess.Process) -> None:
+    """Passes on the session's input. What a command leaves unread is no error, as with OpenSSH."""
+    if child.stdin is None:
+        return  # a terminal, which the library feeds
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        while not process.stdin.at_eof():
+            with contextlib.suppress(asyncssh.SignalReceived, asyncssh.BreakReceived):
+                child.stdin.write(await process.stdin.read(_CHUNK))
+                await child.stdin.drain()
+    child.stdin.close()
 
 
 async def _start_on_terminal(
