@@ -5,9 +5,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from lab import files
+from lab import files, kubeconfigs
 from lab.layout import Lab
 from lab.services import celery, nodes, openbao
+from lab.services.airflow_settings import url as airflow_url
 from lab.services.apiserver import url as apiserver_url
 
 State = dict[str, Any]
@@ -34,18 +35,7 @@ def save(lab: Lab) -> State:
     state = {
         "pid": os.getpid(),
         "ports": lab.ports.numbers,
-        "addresses": {
-            "apiserver": None if lab.given_kubeconfig else apiserver_url(lab),
-            "kubelet": f"https://127.0.0.1:{lab.ports.of('kubelet')}",
-            "postgres": f"127.0.0.1:{lab.ports.of('postgres')}",
-            "openbao": openbao.url(lab),
-            "nodes": {name: f"127.0.0.1:{port}" for name, port in nodes.addresses(lab).items()},
-            **{
-                name: f"http://127.0.0.1:{lab.ports.numbers[name]}"
-                for name in celery.FLOWERS
-                if name in lab.ports.numbers
-            },
-        },
+        "addresses": _addresses(lab),
         "certificate_authority": str(lab.certs / "ca.crt"),
         "kubeconfig": str(lab.admin_kubeconfig),
         "credentials": {file.name: str(file) for file in sorted(lab.credentials.glob("[!.]*"))},
@@ -53,3 +43,18 @@ def save(lab: Lab) -> State:
     }
     files.write(path(lab.root), json.dumps(state, indent=2) + "\n")
     return state
+
+
+def _addresses(lab: Lab) -> dict[str, Any]:
+    optional = {"airflow": airflow_url(lab)} if "airflow" in lab.ports.numbers else {}
+    for name in celery.FLOWERS:
+        if name in lab.ports.numbers:
+            optional[name] = f"http://127.0.0.1:{lab.ports.of(name)}"
+    return {
+        "apiserver": kubeconfigs.server_of(lab.given_kubeconfig)[0] if lab.given_kubeconfig else apiserver_url(lab),
+        "kubelet": f"https://127.0.0.1:{lab.ports.of('kubelet')}",
+        "postgres": f"127.0.0.1:{lab.ports.of('postgres')}",
+        "openbao": openbao.url(lab),
+        "nodes": {name: f"127.0.0.1:{port}" for name, port in nodes.addresses(lab).items()},
+        **optional,
+    }

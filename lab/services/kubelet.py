@@ -27,6 +27,8 @@ def kubelet(lab: Lab) -> Service:
             *("--root", str(lab.data("kubelet")), "--port", str(port), "--certs", str(lab.certs)),
             *("--nodes", str(SEED_FILE), "--images", str(PROJECT / "lab" / "images.yaml")),
             *("--node-root", str(lab.nodes)),
+            # A given API server shows a certificate that some other authority signed.
+            *(("--anonymous",) if lab.given_kubeconfig else ()),
         ),
         after=("apiserver",),
         ports=(port,),

@@ -45,7 +45,7 @@ def is_on(lab: Lab, name: str) -> bool:
 
 
 def nodes(lab: Lab) -> Service:
-    """`python -m lab.nodes`, all nodes in one process; ready when each that is switched on greets as an SSH server."""
+    """`python -m lab.nodes`, all nodes in one process; ready when each that has power shows its host key."""
     ports = addresses(lab)
 
     async def prepare() -> None:
@@ -53,8 +53,8 @@ def nodes(lab: Lab) -> Service:
         files.write(lab.nodes / "authorized_keys", _key(lab).export_public_key())
 
     async def ready() -> bool:
-        on = [port for name, port in ports.items() if is_on(lab, name)]
-        return all(await asyncio.gather(*(_greets(port) for port in on)))
+        on = [name for name in ports if is_on(lab, name)]
+        return all(await asyncio.gather(*(_is_itself(lab, name, ports[name]) for name in on)))
 
     return Service(
         name="nodes",
@@ -84,15 +84,11 @@ def _key(lab: Lab) -> asyncssh.SSHKey:
     return asyncssh.read_private_key(key_file(lab))
 
 
-async def _greets(port: int) -> bool:
+async def _is_itself(lab: Lab, name: str, port: int) -> bool:
+    """Whether the SSH server on that port shows this node's own host key."""
     try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
+        shown = await asyncssh.get_server_host_key("127.0.0.1", port)
+        own = asyncssh.import_public_key(host_key(lab, name))
+    except (OSError, asyncssh.Error):
         return False
-    try:
-        async with asyncio.timeout(5):
-            return (await reader.readline()).startswith(b"SSH-2.0-")
-    except TimeoutError:
-        return False
-    finally:
-        writer.close()
+    return shown is not None and shown.public_data == own.public_data
