@@ -59,6 +59,18 @@ def forbidden(resource: Resource, name: str, message: str) -> ApiError:
     return ApiError(403, "Forbidden", f"{subject} is forbidden: {message}", _details(resource, name))
 
 
+def terminating(resource: Resource, name: str, namespace: str) -> ApiError:
+    cause = {
+        "reason": "NamespaceTerminating",
+        "message": f"namespace {namespace} is being terminated",
+        "field": "metadata.namespace",
+    }
+    message = f"unable to create new content in namespace {namespace} because it is being terminated"
+    refusal = forbidden(resource, name, message)
+    details = _details(resource, name, causes=[cause])
+    return ApiError(403, "Forbidden", str(refusal), details)
+
+
 def forbidden_path(message: str) -> ApiError:
     return ApiError(403, "Forbidden", f"forbidden: {message}", {})
 

@@ -87,11 +87,18 @@ class Resource:
     categories: tuple[str, ...] = ()
     subresources: Mapping[str, Subresource] = field(default_factory=dict)
     custom: Object | None = None
+    storage_version: str = ""
     converts_by_webhook: bool = False
 
     @property
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def storage_api_version(self) -> str:
+        """The version that its objects are stored in, whichever they are written in."""
+        version = self.storage_version or self.version
+        return f"{self.group}/{version}" if self.group else version
 
     @property
     def qualified(self) -> str:
@@ -167,7 +174,6 @@ def builtin() -> Resources:
 
 
 def _row(entry: Object) -> Resource:
-    own = [entry["group"], entry["version"], entry["kind"]]
     return Resource(
         group=entry["group"],
         version=entry["version"],
@@ -179,11 +185,13 @@ def _row(entry: Object) -> Resource:
         list_kind=entry["kind"] + "List",
         short_names=tuple(entry["shortNames"]),
         categories=tuple(entry["categories"]),
-        subresources={
-            name: Subresource(*(sub["kind"] or own), tuple(sub["verbs"]))
-            for name, sub in entry["subresources"].items()
-        },
+        subresources={name: _subresource(entry, sub) for name, sub in entry["subresources"].items()},
     )
+
+
+def _subresource(entry: Object, sub: Object) -> Subresource:
+    group, version, kind = sub["kind"] or (entry["group"], entry["version"], entry["kind"])
+    return Subresource(group, version, kind, tuple(sub["verbs"]))
 
 
 def version_rank(version: str) -> tuple[int, int, int, str]:
