@@ -16,8 +16,6 @@ def services(lab: Lab, *, with_celery: bool = False, with_airflow: bool = True) 
         chosen += airflow.services(lab)
     if with_celery:
         chosen += celery.services(lab)
-    if with_airflow:
-        chosen += airflow.services(lab)
     names = {service.name for service in chosen}
     return [
         dataclasses.replace(service, after=tuple(name for name in service.after if name in names)) for service in chosen
