@@ -67,8 +67,10 @@ class Server:
         except ValueError as error:
             raise web.HTTPBadRequest(text=str(error)) from error
         found = container.log_file(previous=options.previous)
+        if found is None and container.held and not options.previous:
+            return web.Response(text="")
         if found is None:
-            raise web.HTTPBadRequest(text=_no_log(container, request, previous=options.previous))
+            raise web.HTTPBadRequest(text=_no_log(container, request.match_info["pod"], previous=options.previous))
         path, live = found
         answer = web.StreamResponse(headers={"Content-Type": "text/plain"})
         await answer.prepare(request)
@@ -97,14 +99,11 @@ class Server:
         return pod.containers[names["container"]]
 
 
-def _no_log(container: Container, request: web.Request, *, previous: bool) -> str:
-    pod = request.match_info["pod"]
+def _no_log(container: Container, pod: str, *, previous: bool) -> str:
     waiting = container.status["state"].get("waiting")
     if waiting and not previous:
         return f'container "{container.name}" in pod "{pod}" is waiting to start: {waiting["reason"]}'
-    if previous:
-        return f'previous terminated container "{container.name}" in pod "{pod}" not found'
-    return f'container "{container.name}" in pod "{pod}" has no log: the lab runs no process for its image'
+    return f'{"previous " if previous else ""}terminated container "{container.name}" in pod "{pod}" not found'
 
 
 async def _client_authorities(kube: Kube, own: Path) -> str:

@@ -56,7 +56,10 @@ def pod_status(
         "containerStatuses": containers.main,
     }
     if containers.init:
-        status["initContainerStatuses"] = containers.init
+        # An init container that has done its work counts as ready.
+        status["initContainerStatuses"] = [
+            {**each, "ready": each["ready"] or exit_code(each) == 0} for each in containers.init
+        ]
     return status
 
 
@@ -75,11 +78,13 @@ def phase_of(containers: Containers, restart_policy: str, *, over: bool) -> str:
     return "Running"
 
 
-def is_initialized(containers: Containers) -> bool:
-    """Whether every init container has succeeded and every side-car has started."""
-    sidecars = [status for status in containers.init if status["name"] in containers.sidecars]
-    succeeded = all(exit_code(status) == 0 for status in containers.ordinary_init())
-    return succeeded and all(status["started"] for status in sidecars)
+def incomplete(containers: Containers) -> list[str]:
+    """The names of init containers that have not succeeded yet, and of side-cars that have not started."""
+    return [
+        status["name"]
+        for status in containers.init
+        if not (status["started"] if status["name"] in containers.sidecars else exit_code(status) == 0)
+    ]
 
 
 def _wanted_conditions(containers: Containers, phase: str) -> dict[str, Object]:
@@ -97,10 +102,10 @@ def _wanted_conditions(containers: Containers, phase: str) -> dict[str, Object]:
 def _initialized(containers: Containers, phase: str) -> Object:
     if phase == "Succeeded":
         return {"status": "True", "reason": "PodCompleted"}
-    if is_initialized(containers):
+    left = incomplete(containers)
+    if not left:
         return {"status": "True"}
-    incomplete = [status["name"] for status in containers.init if exit_code(status) != 0]
-    message = f"containers with incomplete status: [{' '.join(incomplete)}]"
+    message = f"containers with incomplete status: [{' '.join(left)}]"
     return {"status": "False", "reason": "ContainersNotInitialized", "message": message}
 
 
