@@ -37,7 +37,7 @@ def openbao(lab: Lab) -> Service:
         return await _health(lab) in (NOT_INITIALIZED, ACTIVE)
 
     async def finish() -> None:
-        await _open(lab)
+        await unseal(lab)
         await openbao_setup.set_up(lab, client(lab))
 
     return Service(
@@ -96,7 +96,8 @@ async def _health(lab: Lab) -> int | None:
     return await https_status(f"{url(lab)}/v1/sys/health", lab.certs / "ca.crt")
 
 
-async def _open(lab: Lab) -> None:
+async def unseal(lab: Lab) -> None:
+    """Initialize the store at its first start, and wait until it serves. Raises ServiceError when it does not."""
     if await _health(lab) == NOT_INITIALIZED:
         await asyncio.to_thread(_initialize, lab)
     for _ in range(300):

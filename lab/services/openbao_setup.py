@@ -33,11 +33,17 @@ async def set_up(lab: Lab, client: hvac.Client) -> None:
     """
     try:
         reviewer_token = await _reviewer_token(lab)
-        await asyncio.to_thread(_mount, client)
-        await asyncio.to_thread(_set_up_app_role, lab, client)
+        await asyncio.to_thread(set_up_store, lab, client)
         await asyncio.to_thread(_set_up_kubernetes, lab, client, reviewer_token)
     except (VaultError, ApiError) as error:
         raise ServiceError(f"setting up OpenBao failed: {error}") from error
+
+
+def set_up_store(lab: Lab, client: hvac.Client) -> None:
+    """The part that needs no API server: mount, policy and AppRole. Raises VaultError."""
+    _mount(client)
+    client.sys.create_or_update_policy(READER, READER_POLICY)
+    _set_up_app_role(lab, client)
 
 
 def _mount(client: hvac.Client) -> None:
@@ -52,7 +58,6 @@ def _mount(client: hvac.Client) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
-    client.sys.create_or_update_policy(READER, READER_POLICY)
 
 
 def _set_up_app_role(lab: Lab, client: hvac.Client) -> None:
