@@ -10,10 +10,12 @@ from typing import Any
 from kubernetes import client, config
 from urllib3.exceptions import HTTPError
 
+from infra_ops.models.problems import Problem
+
 PAGE = 200
 
 
-class ClusterError(Exception):
+class ClusterError(Problem):
     """The API server refused or did not answer; the message says which server and why.
 
     `status` is the HTTP status of a refusal, 0 when there was no answer.

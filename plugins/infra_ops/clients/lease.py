@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from infra_ops.clients.kubernetes import Cluster, ClusterError
+from infra_ops.models.problems import Refusal
 
 COLLECTION = "/apis/coordination.k8s.io/v1/namespaces/infra-ops/leases"
 NAME = "change"
 
 
-class ChangeInProgress(Exception):
+class ChangeInProgress(Refusal):
     """Another run holds the Lease; the text names it."""
 
 

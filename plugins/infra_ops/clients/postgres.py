@@ -11,13 +11,14 @@ from typing import Any
 import asyncpg
 
 from infra_ops.models.credentials import Answer, Credential, Login
+from infra_ops.models.problems import Problem
 
 SECONDS = 10
 # Refusals of the login itself; everything else (starting up, too many connections) says nothing about it.
 REFUSALS = {"28000", "28P01"}
 
 
-class DatabaseError(Exception):
+class DatabaseError(Problem):
     """The server refused a statement or did not answer. The text quotes no statement: it may hold a verifier."""
 
 

@@ -16,10 +16,12 @@ from hvac.exceptions import VaultError
 from requests.exceptions import ConnectionError as RequestsConnectionError
 from requests.exceptions import RequestException
 
+from infra_ops.models.problems import Problem
+
 SERVICE_ACCOUNT_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
-class StoreError(Exception):
+class StoreError(Problem):
     """The store did not answer or refused; the message names the store and the reason, never a secret."""
 
 

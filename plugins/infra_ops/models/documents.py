@@ -8,11 +8,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from infra_ops.models.problems import Refusal
+
 Model = TypeVar("Model", bound=BaseModel)
 Place = tuple[int | str, ...]
 
 
-class DocumentError(ValueError):
+class DocumentError(Refusal, ValueError):
     """A document cannot be used. The text is one sentence: file, line, place, what was found, what is allowed."""
 
 

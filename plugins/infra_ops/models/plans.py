@@ -7,6 +7,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from infra_ops.models.problems import Refusal
+
 ID_LENGTH = 12
 
 
@@ -63,7 +65,7 @@ class Plan:
         return "\n".join([f"Plan {self.id} of {self.runbook}: {len(rows)} steps", *rows, *self.nothing_to_do])
 
 
-class PlanRefused(Exception):
+class PlanRefused(Refusal):
     """The world is neither as a plan expects it before a step nor as the step leaves it."""
 
     def __init__(self, step: Step, seen: str, new: Plan | None = None) -> None:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from infra_ops.clients.effects import Effects
 from infra_ops.models.plans import PlanRefused, Step
+from infra_ops.models.problems import Problem, Refusal
 
 
-class StepFailed(Exception):
+class StepFailed(Problem):
     """A step was done and the world does not show it."""
 
 
-class CannotTakeBack(Exception):
+class CannotTakeBack(Refusal):
     """A step that is done has no way back; whoever wants one must plan anew."""
 
 
