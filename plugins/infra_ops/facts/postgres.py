@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from infra_ops.clients.postgres import Server
+from infra_ops.models.credentials import Session
 
 ROLE = """
 select r.rolcanlogin, r.rolpassword,
@@ -34,14 +35,6 @@ class Role:
     verifier: str | None = field(repr=False)
     member_of: tuple[str, ...]
     settings: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Session:
-    """Where a client comes from, and how it calls itself."""
-
-    address: str
-    application: str
 
 
 def role(server: Server, name: str) -> Role | None:

@@ -66,6 +66,14 @@ def literals_of(pod: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 yield variable["name"], variable["value"]
 
 
+def pods(cluster: Cluster, workload: Workload) -> list[tuple[str, str]]:
+    """Name and address of each pod of the workload. Raises ClusterError."""
+    labels = cluster.get(workload.path)["spec"]["selector"].get("matchLabels", {})
+    selector = ",".join(f"{key}={value}" for key, value in labels.items())
+    found = cluster.list(f"/api/v1/namespaces/{workload.namespace}/pods", labelSelector=selector)
+    return [(pod["metadata"]["name"], pod.get("status", {}).get("podIP", "")) for pod in found]
+
+
 def template(cluster: Cluster, workload: Workload) -> dict[str, Any] | None:
     """The pod template of a workload; None when there is no such workload. Raises ClusterError."""
     try:

@@ -30,6 +30,31 @@ class Stored:
     credential: Credential
 
 
+@dataclass(frozen=True)
+class Session:
+    """An open session of a service: where the client comes from, and how it calls itself."""
+
+    address: str
+    application: str
+
+    def __str__(self) -> str:
+        return f"{self.application or 'unnamed'} from {self.address}"
+
+
+@dataclass(frozen=True)
+class Moving:
+    """How far the consumers of a credential have come.
+
+    `rollouts` maps each workload to what its rollout still lacks ("" for nothing), `old_sessions` are the open sessions
+    of the old login where it is another user, `without_session` the workloads that should hold a session of the new
+    login and do not.
+    """
+
+    rollouts: dict[str, str]
+    old_sessions: tuple[Session, ...] = ()
+    without_session: tuple[str, ...] = ()
+
+
 class Answer(StrEnum):
     """What a service made of a login. `unreachable` says nothing about the password."""
 

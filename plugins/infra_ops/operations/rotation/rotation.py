@@ -34,7 +34,7 @@ class Rotation:
         self.id = credential_id
         self.target = target
         self.change = Change(credential_id, old, self._find_new)
-        self._spec = spec
+        self.spec = spec
         self._kv = kv
         self._cluster = cluster
         self._current = f"svc/{credential_id}"
@@ -44,7 +44,7 @@ class Rotation:
         """Raises CannotRotate when a consumer could not follow. Asked before a plan is shown."""
         username = self.change.old.credential.username
         if self.target.next_username(username) != username:
-            refuse_fixed_usernames(self._cluster, self._spec.consumers, username)
+            refuse_fixed_usernames(self._cluster, self.spec.consumers, username)
 
     def introduce(self) -> list[Action]:
         """The service accepts the new value too."""
@@ -60,7 +60,7 @@ class Rotation:
     def switch(self) -> list[Action]:
         """The new value becomes the current one, and every consumer gets it and starts again."""
         actions = [self._promote()]
-        for consumer in self._spec.consumers:
+        for consumer in self.spec.consumers:
             secret = consumer.secret
             actions.append(sync(self._cluster, self.change, consumer))
             actions += restarts(self._cluster, self.change, secret.namespace, secret.name, stage="moved")

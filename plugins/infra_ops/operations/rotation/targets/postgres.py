@@ -13,7 +13,7 @@ from infra_ops.clients.effects import Effects
 from infra_ops.clients.postgres import Server, literal, log_in, quoted
 from infra_ops.facts import postgres as facts
 from infra_ops.models import scram
-from infra_ops.models.credentials import Credential, Login
+from infra_ops.models.credentials import Credential, Login, Session
 from infra_ops.models.inventory import Postgres
 from infra_ops.models.plans import Step
 from infra_ops.operations.actions import Action, StepFailed
@@ -102,7 +102,7 @@ class PostgresTarget:
 
         def do(effects: Effects) -> None:
             if open_sessions := self.sessions(old.username):
-                raise StepFailed(f"{old.username} still has sessions: {', '.join(open_sessions)}.")
+                raise StepFailed(f"{old.username} still has sessions: {', '.join(map(str, open_sessions))}.")
             self._disable(effects, step.id, old.username)
 
         return [Action(step, look, do)]
@@ -110,8 +110,8 @@ class PostgresTarget:
     def log_in(self, username: str, password: str) -> Login:
         return log_in(self._spec.host, self._spec.port, self._spec.database, username, password)
 
-    def sessions(self, username: str) -> list[str]:
-        return [f"{s.application or 'unnamed'} from {s.address}" for s in facts.sessions(self._server, username)]
+    def sessions(self, username: str) -> list[Session]:
+        return facts.sessions(self._server, username)
 
     def _other(self, change: Change) -> str:
         return self.next_username(change.old.credential.username)

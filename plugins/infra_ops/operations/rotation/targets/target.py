@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from infra_ops.models.credentials import Credential, Login, Stored
+from infra_ops.models.credentials import Credential, Login, Session, Stored
 from infra_ops.operations.actions import Action
 
 
@@ -76,6 +76,6 @@ class Target(Protocol):
         """Try a login over the network."""
         ...
 
-    def sessions(self, username: str) -> list[str] | None:
-        """Addresses and names of the open sessions of a user; None where the service knows no sessions."""
+    def sessions(self, username: str) -> list[Session] | None:
+        """The open sessions of a user; None where the service knows no sessions."""
         ...

@@ -1,0 +1,38 @@
+"""The files under include/: what this cluster is meant to be, and what its owner wants of it.
+
+INFRA_OPS_INCLUDE names another folder; without it, it is the one beside plugins/.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from infra_ops.models.documents import DocumentError, Model, parse
+from infra_ops.models.inventory import Inventory
+from infra_ops.models.roadmap import Roadmap
+
+
+def folder() -> Path:
+    return Path(os.environ.get("INFRA_OPS_INCLUDE") or Path(__file__).resolve().parents[2] / "include")
+
+
+def inventory() -> Inventory:
+    """include/cluster.yaml. Raises DocumentError."""
+    return _read("cluster.yaml", Inventory)
+
+
+def roadmap() -> Roadmap:
+    """include/roadmap.yaml. Raises DocumentError."""
+    return _read("roadmap.yaml", Roadmap)
+
+
+def _read(name: str, model: type[Model]) -> Model:
+    path = folder() / name
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DocumentError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise DocumentError(f"{path} cannot be read: it is no UTF-8 text (byte {error.start}).") from error
+    return parse(text, model, str(path))

@@ -1,0 +1,116 @@
+"""Steps are done from what is seen, skipped when done, refused when somebody else changed the world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from infra_ops.clients.effects import Effects, PlanMode
+from infra_ops.models.plans import PlanRefused, Step
+from infra_ops.operations.actions import (
+    Action,
+    CannotTakeBack,
+    StepFailed,
+    carry_out,
+    refuse_third_states,
+    take_back,
+)
+
+
+@dataclass
+class Notebook:
+    """A journal that remembers what was written before what."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def write(self, step: str, what: str, former: str) -> None:
+        self.lines.append(f"{step}: {what}")
+
+
+@dataclass
+class Lamp:
+    """The world: a lamp that is off, on or broken."""
+
+    state: str = "off"
+    stuck: bool = False
+
+    def set(self, state: str) -> None:
+        if not self.stuck:
+            self.state = state
+
+    def action(self, *, undo: bool = True) -> Action:
+        return Action(
+            Step("lamp.on", "the lamp", "off", "on"),
+            look=lambda: self.state,
+            do=lambda effects: effects.do("lamp.on", "switch on", lambda: self.set("on")),
+            undo=(lambda effects: effects.do("lamp.on", "switch off", lambda: self.set("off"))) if undo else None,
+        )
+
+
+@pytest.fixture
+def notebook() -> Notebook:
+    return Notebook()
+
+
+@pytest.fixture
+def effects(notebook: Notebook) -> Effects:
+    return Effects(notebook, still_allowed=lambda: None)
+
+
+def test_a_step_is_done_once_and_then_skipped(effects: Effects, notebook: Notebook) -> None:
+    lamp = Lamp()
+    carry_out([lamp.action()], effects)
+    carry_out([lamp.action()], effects)
+    assert lamp.state == "on"
+    assert notebook.lines == ["lamp.on: switch on"]
+
+
+def test_a_third_state_is_refused_before_and_while_doing(effects: Effects, notebook: Notebook) -> None:
+    lamp = Lamp("broken")
+    with pytest.raises(PlanRefused, match="lamp.on: the lamp is 'broken', but the plan knows only 'off' and 'on'"):
+        refuse_third_states([lamp.action()])
+    with pytest.raises(PlanRefused):
+        carry_out([lamp.action()], effects)
+    assert notebook.lines == []
+
+
+def test_a_step_without_effect_is_a_failure(effects: Effects) -> None:
+    with pytest.raises(StepFailed, match="the lamp is still 'off' instead of 'on'"):
+        carry_out([Lamp(stuck=True).action()], effects)
+
+
+def test_taking_back_restores_and_leaves_alone_what_was_not_done(effects: Effects, notebook: Notebook) -> None:
+    done, undone = Lamp("on"), Lamp()
+    take_back([done.action(), undone.action()], effects)
+    assert (done.state, undone.state) == ("off", "off")
+    assert notebook.lines == ["lamp.on: switch off"]
+
+
+def test_a_step_without_a_way_back_says_so(effects: Effects) -> None:
+    with pytest.raises(CannotTakeBack, match="there is no way back"):
+        take_back([Lamp("on").action(undo=False)], effects)
+
+
+def test_plan_mode_refuses_every_effect(notebook: Notebook) -> None:
+    lamp = Lamp()
+    with pytest.raises(PlanMode):
+        carry_out([lamp.action()], Effects(notebook, still_allowed=lambda: None, plan_only=True))
+    assert (lamp.state, notebook.lines) == ("off", [])
+
+
+def test_an_effect_is_journalled_before_it_happens(notebook: Notebook) -> None:
+    def write() -> None:
+        assert notebook.lines == ["s: write"]
+
+    Effects(notebook, still_allowed=lambda: None).do("s", "write", write)
+
+
+def test_without_the_lease_nothing_is_journalled_or_written(notebook: Notebook) -> None:
+    def lost() -> None:
+        raise PermissionError
+
+    lamp = Lamp()
+    with pytest.raises(PermissionError):
+        carry_out([lamp.action()], Effects(notebook, still_allowed=lost))
+    assert (lamp.state, notebook.lines) == ("off", [])
