@@ -36,14 +36,19 @@ class Supervisor:
         self._processes: dict[str, Process] = {}
         self._states = dict.fromkeys(self._services, "waiting")
         self._watchers: dict[str, asyncio.Task[None]] = {}
+        self._early_death: asyncio.Future[None] | None = None  # while all are being started
 
     @property
     def names(self) -> list[str]:
         return list(self._services)
 
     async def start_all(self) -> None:
-        """Start every service as soon as those it needs are healthy. Raises ServiceError for the first that fails."""
+        """Start every service as soon as those it needs are healthy.
+
+        Raises ServiceError for the first that fails, or that dies while others are still starting.
+        """
         healthy = {name: asyncio.Event() for name in self._services}
+        early_death = self._early_death = asyncio.get_running_loop().create_future()
 
         async def in_turn(service: Service) -> None:
             for name in service.after:
@@ -53,15 +58,16 @@ class Supervisor:
 
         tasks = [asyncio.create_task(in_turn(service)) for service in self._services.values()]
         try:
-            for done in asyncio.as_completed(tasks):
-                await done
+            all_healthy = asyncio.gather(*tasks)
+            await asyncio.wait((all_healthy, early_death), return_when=asyncio.FIRST_COMPLETED)
+            if early_death.done():
+                early_death.result()
+            await all_healthy
         finally:
+            self._early_death = None
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        dead = [name for name, state in self._states.items() if state == "dead"]
-        if dead:
-            raise ServiceError(f"{', '.join(dead)} died while others were starting")
 
     async def start(self, name: str) -> None:
         """Start one service again. Raises ServiceError when it runs already or does not become healthy."""
@@ -152,8 +158,11 @@ class Supervisor:
     async def _watch(self, name: str, process: Process) -> None:
         await process.wait()
         self._states[name] = "dead"
-        self._report(_with_last_lines(f"{name} {process.ending}", process))
-        self._report(f"The other services stay up; start it again with: python -m lab start {name}")
+        death = _with_last_lines(f"{name} {process.ending}", process)
+        if self._early_death is None:
+            self._report(f"{death}\nThe other services stay up; start it again with: python -m lab start {name}")
+        elif not self._early_death.done():
+            self._early_death.set_exception(ServiceError(death))
 
     def _unwatch(self, name: str) -> None:
         watcher = self._watchers.pop(name, None)

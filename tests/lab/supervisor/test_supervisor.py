@@ -72,6 +72,14 @@ def test_a_service_that_never_becomes_ready_is_named_after_its_time(bench: Bench
         bench.run([python("slow", "print(1); " + SLEEP, ready=never, timeout=0.3)], nothing)
 
 
+def test_a_healthy_service_that_dies_while_others_start_ends_the_start(bench: Bench) -> None:
+    """Otherwise those that need it would wait for nothing."""
+    broken = python("broken", "import time; time.sleep(0.3); print('gone'); raise SystemExit(1)")
+    waiting = python("waiting", ready=asyncio.Event().wait)
+    with pytest.raises(ServiceError, match="(?s)^broken exited with code 1; .*gone$"):
+        bench.run([broken, waiting], nothing)
+
+
 def test_a_failed_start_stops_the_services_that_had_started(bench: Bench) -> None:
     started: list[int] = []
 
