@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help venv lab run status down test lint unit
+.PHONY: help venv lab run status down test lint unit images
 
 help:
 	@echo "make lab                       start the embedded cluster with Airflow on it (Ctrl-C stops it)"
@@ -12,6 +12,7 @@ help:
 	@echo "make status / make down        look at the lab / stop it"
 	@echo "make test                      static checks and all tests"
 	@echo "make venv                      only set up the environment in .venv"
+	@echo "make images REGISTRY=host/path build both images for arm64 and amd64 and push them (without: for this machine)"
 
 venv: $(INSTALLED)
 
@@ -44,3 +45,14 @@ lint: venv
 
 unit: venv
 	$(BIN)/pytest
+
+# A registry holds both architectures under one tag; Docker's own store only that of this machine.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+PLATFORMS := linux/arm64,linux/amd64
+BUILD = docker buildx build $(if $(REGISTRY),--platform $(PLATFORMS) --push,--load)
+NAME = $(if $(REGISTRY),$(REGISTRY)/)infra-ops
+
+images:
+	@docker buildx inspect >/dev/null 2>&1 || { echo "make images needs Docker with its buildx plugin, and its daemon running: https://docs.docker.com/build/" >&2; exit 1; }
+	$(BUILD) --file docker/airflow/Dockerfile --tag $(NAME)/airflow:$(VERSION) .
+	$(BUILD) --file docker/toolbox/Dockerfile --tag $(NAME)/toolbox:$(VERSION) .
