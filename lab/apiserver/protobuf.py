@@ -93,6 +93,8 @@ def _message(name: str, data: bytes) -> Object:
             raise Unsupported(f"field {number} of {name} is not read from protobuf here")
         field, words = known[number]
         kind, optional = (words[0].rstrip("*"), words[0].endswith("*")) if words else ("string", False)
+        if kind == "ignored":
+            continue
         if kind == "map":
             entry = dict(_fields(_bytes(raw)))
             key = _bytes(entry.get(1, b"")).decode()
@@ -129,6 +131,11 @@ def _time(fields: dict[int, bytes | int]) -> str | None:
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _micro_time(fields: dict[int, bytes | int]) -> str | None:
+    whole, nanos = _time(fields), fields.get(2, 0)
+    return f"{whole[:-1]}.{int(nanos) // 1000:06}Z" if whole and isinstance(nanos, int) else None
+
+
 def _int_or_string(fields: dict[int, bytes | int]) -> int | str:
     if fields.get(1):
         return _bytes(fields.get(3, b"")).decode()
@@ -138,6 +145,7 @@ def _int_or_string(fields: dict[int, bytes | int]) -> int | str:
 
 _SPECIAL: dict[str, Any] = {
     "Time": _time,
+    "MicroTime": _micro_time,
     "Quantity": lambda fields: _bytes(fields.get(1, b"")).decode(),
     "IntOrString": _int_or_string,
 }
