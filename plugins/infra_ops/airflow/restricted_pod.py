@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from airflow.exceptions import AirflowException
@@ -43,18 +46,15 @@ class RestrictedPod(KubernetesPodOperator):
             container_resources=RESOURCES,
             termination_message_policy="FallbackToLogsOnError",
             log_pod_spec_on_failure=False,
+            log_events_on_failure=True,
             **kwargs,
         )
 
     def start(self, context: Context) -> None:
         """Create the pod, or find the one of an earlier try, and defer."""
         self.name = self._set_name(self.name)
-        try:
+        with _plain_errors():
             self.execute_async(context)
-        except ApiException as error:
-            raise AirflowException(f"The Kubernetes API refused the pod: {error.status} {error.body}") from error
-        except HTTPError as error:
-            raise AirflowException(f"The Kubernetes API does not answer: {error}") from error
 
     def finish(self, context: Context, event: dict[str, Any]) -> Any:
         """Fetch log and result of the ended pod and delete it."""
@@ -62,8 +62,20 @@ class RestrictedPod(KubernetesPodOperator):
             # The triggerer lost sight of the API, not the pod its work: it is left for the next try to take up.
             raise AirflowException(f"Lost sight of pod {event['name']}: {event['message'] or 'no reason given'}")
         if event["status"] == "timeout":
-            self.do_xcom_push = False  # nothing has run, so the side-car cannot be asked
-        return self.trigger_reentry(context, event)
+            return self._give_up(context, event)
+        with _plain_errors():
+            return self.trigger_reentry(context, event)
+
+    def _give_up(self, context: Context, event: dict[str, Any]) -> None:
+        self.do_xcom_push = False  # nothing has run, so the side-car cannot be asked
+        try:
+            with _plain_errors():
+                self.trigger_reentry(context, event)
+        except AirflowException as error:
+            seconds = self.startup_timeout_seconds
+            raise AirflowException(
+                f"Pod {event['name']} did not start within {seconds} s; its events are above"
+            ) from error
 
     def build_pod_request_obj(self, context: Context | None = None) -> V1Pod:
         """The XCom side-car is added without any security context of its own, so it is set on all containers here."""
@@ -78,3 +90,21 @@ class RestrictedPod(KubernetesPodOperator):
         The triggerer finds its way by the connection kubernetes_default of its own environment.
         """
         self._config_dict = None
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """The client's errors as one sentence: their own texts are headers and objects of the connection pool."""
+    try:
+        yield
+    except ApiException as error:
+        raise AirflowException(f"The Kubernetes API refused: {error.status} {_message(error)}") from error
+    except HTTPError as error:
+        raise AirflowException(f"The Kubernetes API does not answer: {getattr(error, 'reason', error)}") from error
+
+
+def _message(error: ApiException) -> str:
+    try:
+        return str(json.loads(error.body)["message"])
+    except (TypeError, ValueError, KeyError):  # a proxy's page, or no body at all
+        return str(error.reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow.exceptions import TaskDeferred
 from airflow.sdk import BaseOperator, Context
 
 if TYPE_CHECKING:
@@ -41,11 +42,21 @@ class ToolPod(BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Start the pod and hand the waiting to the triggerer (raises TaskDeferred)."""
-        self._pod().start(context)
+        self._start(context)
 
-    def trigger_reentry(self, context: Context, event: dict[str, Any]) -> Any:
-        """Airflow comes back here when the pod has ended."""
+    def trigger_reentry(self, context: Context, event: dict[str, Any], begun_in_try: int) -> Any:
+        """Airflow comes back here when the pod has ended; the pod's result."""
+        if begun_in_try != context["ti"].try_number:
+            # 3.0.2 does not forget the trigger of a try that failed: it resumes its retry with the old event.
+            return self._start(context)
         return self._pod().finish(context, event)
+
+    def _start(self, context: Context) -> None:
+        try:
+            self._pod().start(context)
+        except TaskDeferred as waiting:
+            waiting.kwargs = {"begun_in_try": context["ti"].try_number}
+            raise
 
     def on_kill(self) -> None:
         if self._running:

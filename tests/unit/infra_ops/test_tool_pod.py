@@ -10,7 +10,8 @@ from unittest.mock import MagicMock
 
 import pytest
 from airflow.exceptions import AirflowException, TaskDeferred
-from kubernetes.client import ApiClient, ApiException, V1ObjectMeta, V1Pod
+from kubernetes.client import ApiClient, ApiException, V1ObjectMeta, V1Pod, V1PodStatus
+from urllib3.exceptions import MaxRetryError
 
 from infra_ops.airflow.restricted_pod import RestrictedPod
 from infra_ops.airflow.tool_pod import ToolPod
@@ -114,18 +115,53 @@ def test_a_second_try_takes_up_the_pod_that_still_runs(start: Callable[[], TaskD
 
 def test_a_refused_pod_fails_with_the_servers_words(api: MagicMock, context: dict[str, Any]) -> None:
     api.create_namespaced_pod.side_effect = ApiException(status=403, reason="Forbidden")
-    api.create_namespaced_pod.side_effect.body = "pods is forbidden"
-    with pytest.raises(AirflowException, match="The Kubernetes API refused the pod: 403 pods is forbidden"):
+    api.create_namespaced_pod.side_effect.body = '{"message": "pods is forbidden"}'
+    with pytest.raises(AirflowException, match="^The Kubernetes API refused: 403 pods is forbidden$"):
         ToolPod(task_id="t", arguments=["nodes"]).execute(context)
+
+
+def test_a_silent_api_server_is_one_sentence(api: MagicMock, context: dict[str, Any]) -> None:
+    api.list_namespaced_pod.side_effect = MaxRetryError(MagicMock(), "/api", reason=OSError("Connection refused"))
+    with pytest.raises(AirflowException, match="^The Kubernetes API does not answer: Connection refused$"):
+        ToolPod(task_id="t", arguments=["nodes"]).execute(context)
+
+
+def resume(context: dict[str, Any], **event: str) -> Any:
+    """Airflow coming back in the same try, with what the trigger said of the pod."""
+    return ToolPod(task_id="t", arguments=["nodes"]).trigger_reentry(context, EVENT | event, begun_in_try=1)
 
 
 def test_a_pod_out_of_sight_is_left_alone_for_the_next_try(api: MagicMock, context: dict[str, Any]) -> None:
     """An API server that restarts must not cost the work that the pod is doing."""
     with pytest.raises(AirflowException, match="Lost sight of pod pod-1: Connection refused"):
-        ToolPod(task_id="t", arguments=["nodes"]).trigger_reentry(
-            context, EVENT | {"status": "error", "message": "Connection refused"}
-        )
+        resume(context, status="error", message="Connection refused")
     assert api.method_calls == []
+
+
+def test_a_pod_that_never_started_is_deleted_and_its_events_are_logged(
+    api: MagicMock, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pending = V1Pod(metadata=V1ObjectMeta(name="pod-1", namespace="infra-ops"), status=V1PodStatus(phase="Pending"))
+    pending.spec = MagicMock(containers=[])
+    monkeypatch.setattr("airflow.providers.cncf.kubernetes.hooks.kubernetes.KubernetesHook.get_pod", lambda *_: pending)
+    event = MagicMock(type="Warning", reason="Failed", message="ErrImagePull")
+    api.list_namespaced_event.return_value.items = [event]
+    with pytest.raises(AirflowException, match="^Pod pod-1 did not start within 120 s; its events are above$"):
+        resume(context, status="timeout", message="Pod did not leave Pending")
+    assert "ErrImagePull" in caplog.text
+    api.connect_get_namespaced_pod_exec.assert_not_called()
+    assert api.delete_namespaced_pod.call_args.args == ("pod-1", "infra-ops")
+
+
+def test_a_retry_starts_afresh_although_airflow_resumes_it_with_the_old_event(
+    api: MagicMock, context: dict[str, Any]
+) -> None:
+    """3.0.2 keeps next_method when a deferred task fails: without this every retry would fail as its first try."""
+    context["ti"].try_number = 2
+    with pytest.raises(TaskDeferred) as waiting:
+        resume(context, status="failed")
+    assert created(api)["metadata"]["labels"]["try_number"] == "2"
+    assert waiting.value.kwargs == {"begun_in_try": 2}
 
 
 def test_a_killed_task_deletes_the_pod_that_it_started(api: MagicMock, context: dict[str, Any]) -> None:
