@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from infra_ops.airflow.restricted_pod import RestrictedPod
 
 NAMESPACE = "infra-ops"
-IMAGE = "infra-ops/toolbox:0.1.0"
+IMAGE = "infra-ops/toolbox:0.1.0"  # unless the worker's INFRA_OPS_TOOLBOX_IMAGE names it in a registry
 RESULT = "/airflow/xcom/return.json"
 
 
@@ -69,7 +70,7 @@ class ToolPod(BaseOperator):
         self._running = RestrictedPod(
             task_id=self.task_id,
             namespace=NAMESPACE,
-            image=IMAGE,
+            image=os.environ.get("INFRA_OPS_TOOLBOX_IMAGE", IMAGE),
             name=self.task_id,
             cmds=["python", "-m", "infra_ops"],
             arguments=[*self.arguments, "--result", RESULT],

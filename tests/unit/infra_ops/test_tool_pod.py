@@ -49,6 +49,14 @@ def created(api: MagicMock) -> dict[str, Any]:
     return pod
 
 
+def test_the_worker_says_which_registry_the_image_is_pulled_from(
+    start: Callable[[], TaskDeferred], api: MagicMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INFRA_OPS_TOOLBOX_IMAGE", "registry.example.org/infra-ops/toolbox:0.1.0")
+    start()
+    assert created(api)["spec"]["containers"][0]["image"] == "registry.example.org/infra-ops/toolbox:0.1.0"
+
+
 def test_the_pod_runs_the_tool_as_the_reader_in_its_own_namespace(
     start: Callable[[], TaskDeferred], api: MagicMock
 ) -> None:
