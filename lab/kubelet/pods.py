@@ -15,7 +15,7 @@ from lab.kubelet.volumes import VolumeError, Volumes
 
 log = logging.getLogger(__name__)
 
-_RETRY_SECONDS = 1.0
+_FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.1, 2.0
 _FINISHED = ("Succeeded", "Failed")
 
 
@@ -123,6 +123,7 @@ class Pod:
 
     async def _mount(self) -> None:
         """Mount the volumes, as soon as that is possible. Held containers would not look at them."""
+        delay = _FIRST_RETRY_SECONDS
         while any(not container.held for container in self.containers.values()):
             try:
                 await self._volumes.mount()
@@ -131,7 +132,8 @@ class Pod:
                 self._tell("Warning", "FailedMount", str(error))
             except (ApiError, ConnectionError) as error:
                 log.info("the volumes of pod %s wait for the API server: %s", self.object["metadata"]["name"], error)
-            await asyncio.sleep(_RETRY_SECONDS)
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, _LAST_RETRY_SECONDS)
 
     async def _stop(self) -> None:
         """End what still runs: first the main containers together, then the side-cars, last started first."""
