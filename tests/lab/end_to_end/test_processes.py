@@ -1,0 +1,49 @@
+"""What the processes of a running lab show to others on the machine."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import psutil
+
+from tests.lab.end_to_end.conftest import Lab
+
+AIRFLOW_KEYS = ("airflow_fernet_key", "airflow_jwt_secret", "airflow_secret_key", "airflow_database")
+
+
+def processes(lab: Lab) -> list[psutil.Process]:
+    """The lab's supervisor and everything that it started."""
+    supervisor = psutil.Process(lab.state["pid"])
+    return [supervisor, *supervisor.children(recursive=True)]
+
+
+def test_no_password_is_on_a_command_line(lab: Lab) -> None:
+    passwords = {name: Path(path).read_text().strip() for name, path in lab.state["credentials"].items()}
+    lines = {" ".join(process.cmdline()) for process in processes(lab)}
+    assert len(lines) > 8
+    assert {name for name, password in passwords.items() if any(password in line for line in lines)} == set()
+
+
+def test_no_secret_of_airflow_is_in_an_environment(lab: Lab) -> None:
+    """They are in airflow.cfg, which only its owner may read."""
+    secrets = {name: (lab.root / "credentials" / name).read_text() for name in AIRFLOW_KEYS}
+    components = [process for process in processes(lab) if "airflow" in " ".join(process.cmdline())]
+    assert len(components) >= 4
+    for process in components:
+        environment = " ".join(process.environ().values())
+        assert {name for name, secret in secrets.items() if secret in environment} == set()
+    config = lab.root / "data" / "airflow" / "airflow.cfg"
+    assert stat.S_IMODE(config.stat().st_mode) == 0o600
+
+
+def test_everybody_listens_on_the_loopback_only(lab: Lab) -> None:
+    """Airflow's log servers would listen on all interfaces if they were not switched off."""
+    listening = {
+        connection.laddr
+        for process in processes(lab)
+        for connection in process.net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert len(listening) > 5
+    assert {address.ip for address in listening} == {"127.0.0.1"}
