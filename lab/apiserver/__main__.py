@@ -17,7 +17,7 @@ from lab.apiserver.storage import HISTORY, InUse
 from lab.apiserver.web import App
 
 HOST = "127.0.0.1"
-SHUTDOWN_SECONDS = 2
+SHUTDOWN_SECONDS = 1
 
 
 def settings(arguments: list[str]) -> Settings:

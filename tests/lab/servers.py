@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -109,3 +110,6 @@ class ApiServer:
         return requests.request(
             method, self.url + path, headers=headers, verify=str(self.ca), **{"timeout": 30, **more}
         )
+
+
+StartServer = Callable[..., ApiServer]
