@@ -1,0 +1,88 @@
+"""Who may do what on the real cluster, read from the manifests: least privilege, and no word more than is needed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from infra_ops.include import inventory
+from infra_ops.models.inventory import Flower
+
+MANIFESTS = Path(__file__).parents[3] / "include" / "manifests" / "infra-ops"
+OBJECTS: list[dict[str, Any]] = [
+    item
+    for name in yaml.safe_load((MANIFESTS / "kustomization.yaml").read_text())["resources"]
+    for item in yaml.safe_load_all((MANIFESTS / name).read_text())
+]
+CHART_ACCOUNTS = {("airflow", "airflow-triggerer")}  # made by Airflow's Helm chart
+
+
+def of_kind(*kinds: str) -> list[dict[str, Any]]:
+    return [item for item in OBJECTS if item["kind"] in kinds]
+
+
+def rules() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every rule with the name of its role."""
+    for role in of_kind("Role", "ClusterRole"):
+        for rule in role["rules"]:
+            yield f"{role['kind']} {role['metadata'].get('namespace', '')}/{role['metadata']['name']}", rule
+
+
+def test_no_rule_has_a_wildcard() -> None:
+    for role, rule in rules():
+        assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]], role
+
+
+def test_nothing_is_written_across_the_whole_cluster() -> None:
+    for role in of_kind("ClusterRole"):
+        for rule in role["rules"]:
+            assert set(rule["verbs"]) <= {"get", "list", "watch"}, role["metadata"]["name"]
+
+
+def test_secrets_are_reached_by_name_only() -> None:
+    """To list or watch Secrets is to read them all."""
+    for role, rule in rules():
+        if "secrets" in rule["resources"]:
+            assert rule["resources"] == ["secrets"], role
+            assert rule["resourceNames"], role
+            assert set(rule["verbs"]) == {"get", "patch"}, role
+
+
+def test_every_binding_names_a_role_and_an_account_that_exist() -> None:
+    roles = {(role["kind"], role["metadata"].get("namespace"), role["metadata"]["name"]) for role in OBJECTS}
+    accounts = {(item["metadata"]["namespace"], item["metadata"]["name"]) for item in of_kind("ServiceAccount")}
+    for binding in of_kind("RoleBinding", "ClusterRoleBinding"):
+        namespace = binding["metadata"].get("namespace") if binding["roleRef"]["kind"] == "Role" else None
+        assert (binding["roleRef"]["kind"], namespace, binding["roleRef"]["name"]) in roles
+        for subject in binding["subjects"]:
+            assert (subject["namespace"], subject["name"]) in accounts | CHART_ACCOUNTS
+
+
+def test_the_rotating_account_reaches_the_copies_that_the_inventory_knows_and_no_other_secret() -> None:
+    known = defaultdict(set)
+    for credential in inventory().credentials.values():
+        for consumer in credential.consumers:
+            known[consumer.secret.namespace].add(consumer.secret.name)
+        if isinstance(credential.target, Flower):
+            known[credential.target.namespace].add(credential.target.secret)
+    reached = {
+        role["metadata"]["namespace"]: set(rule["resourceNames"])
+        for role in of_kind("Role")
+        for rule in role["rules"]
+        if "secrets" in rule["resources"]
+    }
+    assert reached == known
+
+
+@pytest.mark.parametrize("area", sorted(path.stem for path in (MANIFESTS / "pod-templates").glob("*.yaml")))
+def test_every_area_has_an_account_a_pod_template_and_a_login_of_its_own(area: str) -> None:
+    spec = yaml.safe_load((MANIFESTS / "pod-templates" / f"{area}.yaml").read_text())["spec"]
+    account = f"infra-ops-{area}"
+    assert spec["serviceAccountName"] == account
+    assert account in [item["metadata"]["name"] for item in of_kind("ServiceAccount")]
+    assert (MANIFESTS / "openbao" / "roles" / f"{account}.json").exists()

@@ -1,0 +1,111 @@
+"""What is applied to the real cluster: valid, restricted, and at one with the code that relies on it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from airflow.configuration import conf
+from airflow.providers.cncf.kubernetes.get_provider_info import get_provider_info
+from airflow.providers.hashicorp.secrets.vault import VaultBackend
+
+from infra_ops.airflow.tool_pod import IMAGE
+from lab.apiserver.podsecurity import violations
+from lab.apiserver.schemas import Schemas
+from lab.apiserver.validation import check
+
+PROJECT = Path(__file__).parents[3]
+MANIFESTS = PROJECT / "include" / "manifests" / "infra-ops"
+PODS = [*sorted((MANIFESTS / "pod-templates").glob("*.yaml")), MANIFESTS / "console.yaml"]
+VALUES = yaml.safe_load((MANIFESTS / "airflow-values.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def schemas() -> Schemas:
+    return Schemas()
+
+
+@pytest.fixture(scope="module")
+def applied() -> list[dict[str, Any]]:
+    """What `kubectl apply -k` would send."""
+    kubectl = Path(sys.executable).parent / "kubectl"
+    result = subprocess.run([kubectl, "kustomize", MANIFESTS], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return list(yaml.safe_load_all(result.stdout))
+
+
+@pytest.fixture(scope="module")
+def worker(applied: list[dict[str, Any]]) -> dict[str, str]:
+    """The environment that every worker gets."""
+    (data,) = [item["data"] for item in applied if item["metadata"]["name"] == "airflow-worker"]
+    return data
+
+
+def faults(schemas: Schemas, item: dict[str, Any]) -> list[object]:
+    group, _, version = item["apiVersion"].rpartition("/")
+    schema = schemas.find(group, version, item["kind"])
+    assert schema, item["kind"]
+    findings = check(schemas, schema, item)
+    return [*findings.unknown, *findings.errors]
+
+
+def test_every_object_is_valid_and_marked_as_ours(applied: list[dict[str, Any]], schemas: Schemas) -> None:
+    for item in applied:
+        assert faults(schemas, item) == [], item["metadata"]["name"]
+        assert item["metadata"]["labels"]["app.kubernetes.io/part-of"] == "infra-ops"
+
+
+def test_nothing_that_is_applied_holds_a_secret(applied: list[dict[str, Any]]) -> None:
+    assert "Secret" not in {item["kind"] for item in applied}
+
+
+@pytest.mark.parametrize("file", PODS, ids=lambda file: file.stem)
+def test_every_pod_is_valid_and_meets_the_restricted_standard(file: Path, schemas: Schemas) -> None:
+    pod = yaml.safe_load(file.read_text())
+    assert faults(schemas, pod) == []
+    assert violations("restricted", pod["metadata"], pod["spec"]) == []
+
+
+def test_the_secrets_backend_takes_its_arguments(worker: dict[str, str]) -> None:
+    """And asks where the policy lets it: connections by their id, below airflow/connections."""
+    backend = VaultBackend(**json.loads(worker["AIRFLOW__SECRETS__BACKEND_KWARGS"]))
+    policy = (MANIFESTS / "openbao" / "policies" / "infra-ops-connections.hcl").read_text()
+    assert f'path "{backend.mount_point}/data/{backend.connections_path}/+"' in policy
+    assert worker["AIRFLOW__SECRETS__BACKEND"] == f"{VaultBackend.__module__}.{VaultBackend.__qualname__}"
+    role = json.loads(worker["AIRFLOW__SECRETS__BACKEND_KWARGS"])["kubernetes_role"]
+    assert (MANIFESTS / "openbao" / "roles" / f"{role}.json").exists()
+
+
+def test_workers_and_triggerer_look_for_the_store_in_the_same_place(worker: dict[str, str]) -> None:
+    triggerer = {variable["name"]: variable["value"] for variable in VALUES["triggerer"]["env"]}
+    role = triggerer.pop("VAULT_KUBERNETES_ROLE")
+    assert triggerer == {name: worker[name] for name in triggerer}
+    assert (MANIFESTS / "openbao" / "roles" / f"{role}.json").exists()
+
+
+def test_workers_and_components_find_the_cluster_in_the_same_way(worker: dict[str, str]) -> None:
+    (variable,) = VALUES["env"]
+    assert worker[variable["name"]] == variable["value"]
+    assert json.loads(variable["value"])["conn_type"] == "kubernetes"
+
+
+def test_every_setting_in_the_chart_values_is_one_that_this_airflow_knows() -> None:
+    """A misspelt one would be passed over in silence."""
+    sections = {**conf.configuration_description, **get_provider_info()["config"]}
+    for section, options in VALUES["config"].items():
+        assert options.keys() <= sections[section]["options"].keys(), section
+
+
+def test_the_names_of_the_images_carry_the_version_of_this_package(worker: dict[str, str]) -> None:
+    version = re.search(r'^version = "(.*)"', (PROJECT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version
+    assert VALUES["images"]["airflow"]["tag"] == version[1]
+    console = yaml.safe_load((MANIFESTS / "console.yaml").read_text())
+    toolbox = {worker["INFRA_OPS_TOOLBOX_IMAGE"], console["spec"]["containers"][0]["image"], IMAGE}
+    assert toolbox == {f"infra-ops/toolbox:{version[1]}"}
