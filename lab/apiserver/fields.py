@@ -127,7 +127,11 @@ def below(schemas: Schemas, schema: Schema | None, element: str) -> Schema | Non
 
 
 def field_set(schemas: Schemas, schema: Schema | None, obj: Any) -> FieldSet:
-    """The fields that an applied configuration speaks of."""
+    """The fields that an applied configuration speaks of.
+
+    An empty map or list is one of them. (structured-merge-diff forgets an empty list, so that there an apply which
+    empties a list changes something once more when it is repeated.)
+    """
     out: set[Path] = set()
     _collect(schemas, schema, obj, (), out)
     return frozenset(out)
@@ -142,7 +146,7 @@ def _collect(schemas: Schemas, schema: Schema | None, value: Any, path: Path, ou
         if len(values) == 1:
             _collect(schemas, below(schemas, schema, element), values[0], here, out)
         declared = element.startswith("f:") and schemas.declares(schema, element[2:])
-        if not declared or len(values) > 1 or values[0] == {}:
+        if not declared or len(values) > 1 or values[0] in ({}, []):
             out.add(here)
 
 
@@ -163,7 +167,7 @@ def with_parents(schemas: Schemas, schema: Schema | None, paths: AbstractSet[Pat
 
 
 def remove(schemas: Schemas, schema: Schema | None, value: Any, paths: AbstractSet[Path]) -> Any:
-    """``value`` without what the paths name, and without the containers that this leaves empty."""
+    """``value`` without what the paths name."""
     if not paths or schemas.is_atomic(schema, value):
         return value
     inside: dict[str, set[Path]] = defaultdict(set)
@@ -175,8 +179,7 @@ def remove(schemas: Schemas, schema: Schema | None, value: Any, paths: AbstractS
             return part
         if () in inside[element]:
             return MISSING
-        rest = remove(schemas, below(schemas, schema, element), part, inside[element])
-        return MISSING if part and not rest else rest
+        return remove(schemas, below(schemas, schema, element), part, inside[element])
 
     if isinstance(value, dict):
         fields = {key: kept(f"f:{key}", part) for key, part in value.items()}

@@ -87,14 +87,15 @@ def prune(schemas: Schemas, schema: Schema | None, merged: Object, claimed: Fiel
 
     A container that existed only for such fields goes with them, and takes along what nobody owns.
     """
-
-    def left(obj: Object) -> FieldSet:
-        return with_parents(schemas, schema, field_set(schemas, schema, obj))
-
-    everything = left(merged)
+    everything = with_parents(schemas, schema, field_set(schemas, schema, merged))
     dropped = with_parents(schemas, schema, last)
     claimed = with_parents(schemas, schema, claimed)
-    least = left(remove(schemas, schema, merged, dropped))
-    kept = left(remove(schemas, schema, merged, everything - least - claimed))
-    pruned: Object = remove(schemas, schema, merged, (everything - kept) & dropped)
+    unclaimed = everything - _without(everything, dropped) - claimed
+    gone = (everything - _without(everything, unclaimed)) & dropped
+    pruned: Object = remove(schemas, schema, merged, gone)
     return pruned
+
+
+def _without(paths: FieldSet, gone: FieldSet) -> FieldSet:
+    """``paths`` without those that are ``gone`` and all that lie below them."""
+    return frozenset(path for path in paths if not any(path[:depth] in gone for depth in range(1, len(path) + 1)))
