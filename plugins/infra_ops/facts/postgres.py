@@ -14,12 +14,12 @@ select r.rolcanlogin, r.rolpassword,
        coalesce((select setconfig from pg_db_role_setting where setrole = r.oid and setdatabase = 0), '{}') as settings
 from pg_authid r where r.rolname = $1
 """
-DATABASES = "select datname from pg_database where datallowconn and not datistemplate order by datname"
-# Objects of this database, and shared ones (databases, tablespaces), that belong to the role.
-OWNED = """
-select count(*) as owned from pg_shdepend d join pg_roles r on r.oid = d.refobjid
-where r.rolname = $1 and d.deptype = 'o' and d.refclassid = 'pg_authid'::regclass
-  and d.dbid in (0, (select oid from pg_database where datname = current_database()))
+# Ownership is noted in a catalogue that all databases share; objects outside of databases (databases themselves,
+# tablespaces) have no database there and can be handed over from anywhere.
+OWNED_IN = """
+select distinct coalesce(d.datname, current_database())::text as database
+from pg_shdepend o join pg_roles r on r.oid = o.refobjid left join pg_database d on d.oid = o.dbid
+where r.rolname = $1 and o.deptype = 'o' and o.refclassid = 'pg_authid'::regclass order by database
 """
 SESSIONS = """
 select coalesce(host(client_addr), 'local') as address, application_name
@@ -46,14 +46,9 @@ def role(server: Server, name: str) -> Role | None:
     return Role(row["rolcanlogin"], row["rolpassword"], tuple(row["member_of"]), tuple(row["settings"]))
 
 
-def databases(server: Server) -> list[str]:
-    """The names of all databases that clients can use. Raises DatabaseError."""
-    return [row["datname"] for row in server.query(DATABASES)]
-
-
-def owned(server: Server, name: str, database: str) -> int:
-    """How many objects of `database`, shared ones included, belong to the role `name`. Raises DatabaseError."""
-    return int(server.query(OWNED, name, database=database)[0]["owned"])
+def owned_in(server: Server, name: str) -> list[str]:
+    """The databases from which everything that the role `name` owns can be handed over. Raises DatabaseError."""
+    return [row["database"] for row in server.query(OWNED_IN, name)]
 
 
 def sessions(server: Server, name: str) -> list[Session]:

@@ -59,7 +59,7 @@ class PostgresTarget:
             ),
             Action(
                 ownership,
-                look=lambda: ownership.before if self._databases_owned_by(user) else ownership.after,
+                look=lambda: ownership.before if facts.owned_in(self._server, user) else ownership.after,
                 do=lambda effects: self._hand_over(effects, ownership.id, user),
             ),
         ]
@@ -141,12 +141,9 @@ class PostgresTarget:
         statements += [f"alter role {quoted(name)} set role {literal(owner)}" for name in (user, other)]
         effects.do(step, f"make {user} and {other} members of {owner}", lambda: self._server.execute(statements))
 
-    def _databases_owned_by(self, user: str) -> list[str]:
-        return [name for name in facts.databases(self._server) if facts.owned(self._server, user, name)]
-
     def _hand_over(self, effects: Effects, step: str, user: str) -> None:
         statement = f"reassign owned by {quoted(user)} to {quoted(self._spec.owner)}"
-        for database in self._databases_owned_by(user):
+        for database in facts.owned_in(self._server, user):
             effects.do(
                 step,
                 f"give the objects of {user} in {database} to {self._spec.owner}",
