@@ -5,7 +5,6 @@ hostPath volume of a pod on that node is a folder below it. Beside the nodes lie
 as user `pi`. A file `<root>/<name>/off` is the power switch.
 
 Weaknesses: all users are one (uid 0 inside), so `sudo` gives no access that `pi` lacks, it only lets the stand-ins know
-that it was used; the network is the host's;
-signals asked for over SSH are not passed on (closing the channel ends a command); without namespaces (see
-lab/sandbox.py) absolute paths are the host's.
+that it was used; the network is the host's; signals asked for over SSH are not passed on (closing the channel ends a
+command); without namespaces (see lab/sandbox.py) absolute paths are the host's.
 """
