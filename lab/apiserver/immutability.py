@@ -86,8 +86,8 @@ def _pod(old: Object, new: Object) -> list[Finding]:
         was, now = before.get(field) or [], after.get(field) or []
         if len(was) != len(now):
             return [(f"spec.{field}", "Forbidden: pod updates may not add or remove containers")]
-        for one, other in zip(was, now, strict=True):
-            one["image"] = other.get("image")
+        for container in (*was, *now):
+            container.pop("image", None)
     deadline, later = before.pop("activeDeadlineSeconds", None), after.pop("activeDeadlineSeconds", None)
     if deadline is not None and (later is None or later > deadline):
         text = "must not update from a positive integer to nil value"
@@ -99,7 +99,7 @@ def _pod(old: Object, new: Object) -> list[Finding]:
         text = "Forbidden: existing toleration can not be modified except its tolerationSeconds"
         found.append(("spec.tolerations", text))
     if not before.get("nodeName"):
-        before["nodeName"] = after.get("nodeName")  # how a binding is written
+        after.pop("nodeName", None)  # how a binding is written
     return found + ([("spec", POD_SPEC)] if before != after else [])
 
 
@@ -125,8 +125,8 @@ def _job_template(old: Object, new: Object) -> list[Finding]:
 
 def _claim(old: Object, new: Object) -> list[Finding]:
     before, after = (deepcopy(obj.get("spec") or {}) for obj in (old, new))
-    if not before.get("volumeName"):  # a claim is bound by setting it
-        before["volumeName"] = after.get("volumeName")
+    if not before.get("volumeName"):
+        after.pop("volumeName", None)  # how a claim is bound
     if _at(old, "status.phase") == "Bound":
         for spec in (before, after):
             spec.pop("volumeAttributesClassName", None)

@@ -361,7 +361,8 @@ def test_one_manager_alone_gets_what_it_applies(schemas: Schemas, schema_of: Any
         ),
         (
             {"template": pods({"image": "a"})},
-            ".spec.template.spec.containers: element 0: associative list with keys has an element that omits all its keys",
+            ".spec.template.spec.containers: element 0: associative list with keys has an element that "
+            "omits all its keys",
         ),
     ],
 )
