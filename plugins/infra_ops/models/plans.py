@@ -47,8 +47,9 @@ class Plan:
         return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-able, with the id; what Airflow keeps as XCom `plan`."""
-        return {"id": self.id, **asdict(self)}
+        """JSON-able, with the id; what Airflow keeps as XCom `plan`. No tuples: it would wrap them in their class."""
+        steps = [asdict(step) for step in self.steps]
+        return {"id": self.id, **asdict(self), "steps": steps, "nothing_to_do": list(self.nothing_to_do)}
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> Plan:
