@@ -1,0 +1,74 @@
+"""The tasks of a runbook that carry out its operation: apply, undo, verify."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.exceptions import AirflowSkipException
+from airflow.sdk import BaseOperator, Context
+
+from infra_ops.airflow.explained import explained
+from infra_ops.airflow.request import effects, operation, planned, push_outcomes
+from infra_ops.airflow.runs import task_states
+from infra_ops.models.outcomes import not_passed
+from infra_ops.models.problems import Problem, Refusal
+
+
+class Apply(BaseOperator):
+    """Carries out the group of actions that has this task's name, as far as it is not done yet.
+
+    It decides from the state of the world only, so it may be killed anywhere and cleared.
+    """
+
+    def __init__(self, *, operation: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.operation = operation
+
+    def execute(self, context: Context) -> None:
+        from infra_ops.operations.actions import carry_out
+
+        with explained(context):
+            plan = planned(context)
+            work = operation(self.operation, context, plan).work()
+            if (now := work.plan(self.dag_id)).id != plan.id:
+                raise Refusal(f"The plan of this run was {plan.id}. Somebody changed the world since:\n{now.text()}")
+            carry_out(work.groups[self.task_id], effects(context), self.log.info)
+
+
+class Undo(BaseOperator):
+    """Takes back what a failed run did, as far as that is the good way; otherwise fails and says so."""
+
+    def __init__(self, *, operation: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.operation = operation
+
+    def execute(self, context: Context) -> None:
+        from infra_ops.operations.actions import take_back
+
+        if task_states(context).get("plan") != "success":
+            raise AirflowSkipException("This run has done nothing: it did not get past its plan.")
+        with explained(context):
+            actions = operation(self.operation, context, planned(context)).reversible()
+            if not actions:
+                raise Refusal(
+                    "Nothing is taken back: from here the good way is on. Mend the cause and start the runbook again; "
+                    "it goes on where this run stopped."
+                )
+            take_back(actions, effects(context), self.log.info)
+
+
+class Verify(BaseOperator):
+    """Measures whether the wanted state is reached. Fails when an outcome is no pass, so that it is tried again."""
+
+    def __init__(self, *, operation: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.operation = operation
+
+    def execute(self, context: Context) -> None:
+        with explained(context):
+            outcomes = operation(self.operation, context, planned(context)).verify()
+            push_outcomes(context, outcomes)
+            for outcome in outcomes:
+                self.log.info("%s: %s", outcome.state.value, outcome.sentence())
+            if bad := not_passed(outcomes):
+                raise Problem("\n".join(outcome.sentence() for outcome in bad))
