@@ -94,12 +94,15 @@ def _pod(old: Object, new: Object) -> list[Finding]:
         if later is not None:
             text = f"must be less than or equal to previous value {deadline}"
         found.append(("spec.activeDeadlineSeconds", f"Invalid value: {json.dumps(later)}: {text}"))
-    tolerations = after.pop("tolerations", None) or []
-    if any(one not in tolerations for one in before.pop("tolerations", None) or []):
+    was_tolerated, tolerated = (
+        [{**one, "tolerationSeconds": None} for one in spec.pop("tolerations", None) or []] for spec in (before, after)
+    )
+    if any(one not in tolerated for one in was_tolerated):
         text = "Forbidden: existing toleration can not be modified except its tolerationSeconds"
         found.append(("spec.tolerations", text))
     if not before.get("nodeName"):
-        after.pop("nodeName", None)  # how a binding is written
+        for spec in (before, after):
+            spec.pop("nodeName", None)  # how a binding is written
     return found + ([("spec", POD_SPEC)] if before != after else [])
 
 
