@@ -4,11 +4,13 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+import yaml
 
 from infra_ops.models.documents import DocumentError
 from lab.seed.cluster import load
 from lab.seed.objects import objects
 
+PROJECT = Path(__file__).resolve().parents[3]
 NODES = 8
 CREDENTIALS: dict[str, str] = defaultdict(lambda: "made-up")
 
@@ -76,3 +78,11 @@ def test_a_broken_seed_file_is_refused_by_place_and_reason(tmp_path: Path, text:
 def test_an_unreadable_seed_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match=r"absent\.yaml cannot be read: No such file"):
         load(tmp_path / "absent.yaml")
+
+
+def test_every_image_of_the_seed_can_be_pulled() -> None:
+    """An image that lab/images.yaml does not list leaves its pods in ImagePullBackOff."""
+    known = set(yaml.safe_load((PROJECT / "lab" / "images.yaml").read_text()))
+    wanted = {workload.image for namespace in load().namespaces.values() for workload in namespace.workloads}
+    names = {image.rpartition(":")[0].removeprefix("docker.io/").removeprefix("library/") for image in wanted}
+    assert names <= known
