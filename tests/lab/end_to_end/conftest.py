@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,14 +53,22 @@ class Lab:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-@pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    lab = Lab(tmp_path_factory.mktemp("lab"))
+@contextmanager
+def running(root: Path, *options: str) -> Iterator[Lab]:
+    """A lab at `root`, stopped at the end whatever happens."""
+    lab = Lab(root)
     try:
-        lab.do("up", "--detach")
+        lab.do("up", "--detach", *options)
         yield lab
     finally:
         print(lab("down").stdout)
+
+
+@pytest.fixture(scope="package")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The lab as everybody starts it."""
+    with running(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 90) -> None:
