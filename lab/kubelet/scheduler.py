@@ -127,7 +127,10 @@ class Scheduler:
         try:
             await self._kube.request("PATCH", path, body=body, content_type="application/strategic-merge-patch+json")
         except (ApiError, ConnectionError) as error:
-            log.info("pod %s/%s: %s", metadata["namespace"], metadata["name"], error)
+            log.warning("pod %s/%s is not told yet: %s", metadata["namespace"], metadata["name"], error)
+            await asyncio.sleep(_RETRY_SECONDS)
+            self._told.pop(metadata["uid"], None)
+            self._wake.set()
 
 
 def _is_ours(pod: Object) -> bool:

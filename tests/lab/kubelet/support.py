@@ -89,13 +89,16 @@ class Kubelet:
         return [process for process in psutil.process_iter() if _environment(process).get(MARK) == str(self.root)]
 
     def switch(self, node: str, *, on: bool) -> None:
-        """Work a node's power switch."""
+        """Work a node's power switch, and wait until the kubelet has noticed."""
         switch = self.node_root / node / "off"
+        noticed = f"node {node} is switched {'on' if on else 'off'}"
+        before = self.log.read_text().count(noticed)
         if on:
             switch.unlink()
         else:
             switch.parent.mkdir(parents=True, exist_ok=True)
             switch.touch()
+        wait_until(lambda: self.log.read_text().count(noticed) > before)
 
     def _end(self, number: signal.Signals) -> None:
         assert self._process is not None
