@@ -4,11 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from lab import commands, detached, run
-from lab.real_server import RefusedError
-from lab.supervisor.service import ServiceError
-from lab.up import UnusableError, Wish
-from lab.up import run as run_lab
+from lab import commands, detached
+from lab.errors import LabError
+from lab.wish import Wish
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -19,9 +17,7 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("--disposable says something about --kubeconfig, which is missing")
     try:
         return _carry_out(arguments)
-    except (UnusableError, RefusedError, ServiceError, commands.CommandError, run.RunError) as error:
-        print(f"lab: {error}", file=sys.stderr)
-    except (OSError, ValueError) as error:  # a full disk, a folder that may not be written, a damaged state file
+    except (LabError, OSError) as error:  # OSError: a full disk, a folder that may not be written
         print(f"lab: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -35,13 +31,16 @@ def _carry_out(arguments: argparse.Namespace) -> int:
             wish = Wish(
                 root,
                 celery="celery" in arguments.with_,
+                executor=arguments.executor,
                 airflow="airflow" not in arguments.without,
                 kubeconfig=arguments.kubeconfig and arguments.kubeconfig.absolute(),
                 disposable=arguments.disposable,
             )
             if arguments.detach:
                 return detached.run(wish, print)
-            run_lab(wish, lambda line: print(line, flush=True))
+            from lab import up  # here because it imports every service, a second that no other command should take
+
+            up.run(wish, lambda line: print(line, flush=True))
         case "down":
             commands.down(root)
         case "status":
@@ -51,6 +50,8 @@ def _carry_out(arguments: argparse.Namespace) -> int:
         case "password":
             commands.password(root, arguments.credential)
         case "run":
+            from lab import run
+
             return run.run(root, arguments.dag, arguments.conf)
     return 0
 
@@ -64,12 +65,15 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, help_: str) -> argparse.ArgumentParser:
         return commands_.add_parser(name, help=help_, description=help_, parents=[common])
 
-    up = command("up", "start the lab; Ctrl-C stops it")
-    up.add_argument("--detach", action="store_true", help="return when all is healthy and leave it running")
-    up.add_argument("--with", dest="with_", action="append", default=[], choices=["celery"], help="a profile to add")
-    up.add_argument("--without", action="append", default=[], choices=["airflow"], help="a part to leave out")
-    up.add_argument("--kubeconfig", type=Path, metavar="PATH", help="use this API server instead of the lab's own")
-    up.add_argument("--disposable", action="store_true", help="confirm that nobody needs the cluster of --kubeconfig")
+    up_ = command("up", "start the lab; Ctrl-C stops it")
+    up_.add_argument("--detach", action="store_true", help="return when all is healthy and leave it running")
+    up_.add_argument("--with", dest="with_", action="append", default=[], choices=["celery"], help="a profile to add")
+    up_.add_argument(
+        "--executor", choices=["local", "kubernetes"], default="local", help="where Airflow runs its tasks"
+    )
+    up_.add_argument("--without", action="append", default=[], choices=["airflow"], help="a part to leave out")
+    up_.add_argument("--kubeconfig", type=Path, metavar="PATH", help="use this API server instead of the lab's own")
+    up_.add_argument("--disposable", action="store_true", help="confirm that nobody needs the cluster of --kubeconfig")
     command("down", "stop the lab")
     command("status", "show the services, their memory and addresses")
     for name, help_ in (("stop", "stop a service, or cut a node's power"), ("start", "start it again")):

@@ -1,32 +1,32 @@
 """The commands that speak to a running lab."""
 
-import time
 from pathlib import Path
 
-from lab import credentials, state
+import psutil
+
+from lab import credentials, power, state
 from lab.desk import control_socket
-from lab.layout import Lab
-from lab.ports import Ports
-from lab.services import nodes
+from lab.errors import LabError
 from lab.supervisor import control, lock
 from lab.supervisor.sessions import Ledger
 
 LONGEST_STOP = 20  # seconds
 
 
-class CommandError(Exception):
+class CommandError(LabError):
     """The command could not be carried out; the text says why in one sentence."""
 
 
 def down(root: Path) -> None:
     """Stop the lab and wait until it has gone. What a killed lab left running is ended too."""
     if _is_running(root):
-        _ask(root, {"do": "down"})
-        deadline = time.monotonic() + LONGEST_STOP
-        while _is_running(root):
-            if time.monotonic() > deadline:
-                raise CommandError(f"the lab at {root} did not stop within {LONGEST_STOP} s")
-            time.sleep(0.1)
+        pid = _ask(root, {"do": "down"})["pid"]
+        try:
+            psutil.Process(pid).wait(LONGEST_STOP)
+        except psutil.NoSuchProcess:
+            pass  # it was quick
+        except psutil.TimeoutExpired:
+            raise CommandError(f"the lab at {root} (pid {pid}) did not stop within {LONGEST_STOP} s") from None
         print("The lab has stopped.")
         return
     left = Ledger(root / "sessions.json").sweep() if root.exists() else []
@@ -44,7 +44,7 @@ def status(root: Path) -> int:
     for name, address in state.load(root)["addresses"].items():
         if isinstance(address, str):
             print(f"{name:<26} {address}")
-    off = [name for name in nodes.names() if not nodes.is_on(_lab(root), name)]
+    off = [name for name in power.names() if not power.is_on(root / "nodes", name)]
     if off:
         print(f"switched off: {', '.join(off)}")
     healthy = all(service["state"] == "healthy" for service in reply["services"])
@@ -53,9 +53,9 @@ def status(root: Path) -> int:
 
 def switch(root: Path, name: str, *, on: bool) -> None:
     """Start or stop a service through its supervisor, or a node through its power switch."""
-    if name in nodes.names():
+    if name in power.names():
         _ask(root, {"do": "status"})  # a switch that nobody watches would only surprise the next start
-        nodes.switch(_lab(root), name, on=on)
+        power.switch(root / "nodes", name, on=on)
     else:
         _ask(root, {"do": "start" if on else "stop", "name": name})
     print(f"{name} is {'on' if on else 'off'}.")
@@ -67,10 +67,6 @@ def password(root: Path, credential_id: str) -> None:
         print(credentials.read(root / "credentials", credential_id))
     except LookupError as error:
         raise CommandError(error.args[0]) from None
-
-
-def _lab(root: Path) -> Lab:
-    return Lab(root, Ports(state.load(root).get("ports")))
 
 
 def _is_running(root: Path) -> bool:

@@ -34,6 +34,7 @@ class Desk:
                     return {"phase": self.phase, "services": await asyncio.to_thread(self._supervisor.status)}
                 case {"do": "down"}:
                     self._end.set()
+                    return {"pid": os.getpid()}
                 case {"do": "start" | "stop"} if self.phase != "up":
                     return {"error": f"the lab is {self.phase}"}
                 case {"do": "start", "name": str(name)}:

@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable
 
 from lab.desk import control_socket
-from lab.layout import PROJECT
 from lab.supervisor import control
-from lab.up import Wish
+from lab.wish import Wish
 
 
 def run(wish: Wish, report: Callable[[str], None]) -> int:
@@ -19,7 +18,6 @@ def run(wish: Wish, report: Callable[[str], None]) -> int:
         began = output.seek(0, 2)
         process = subprocess.Popen(
             (sys.executable, "-m", "lab", *_arguments(wish)),
-            cwd=PROJECT,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -48,6 +46,7 @@ def _is_up(wish: Wish, pid: int) -> bool:
 
 def _arguments(wish: Wish) -> list[str]:
     arguments = ["up", "--root", str(wish.root)]
+    arguments += ["--executor", wish.executor]
     if wish.celery:
         arguments += ["--with", "celery"]
     if not wish.airflow:

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+from lab.errors import LabError
 from lab.kube import ApiError, Kube, Object
 
 LABEL = "infra-ops.lab/node"
 
 
-class RefusedError(Exception):
+class RefusedError(LabError):
     """The lab does not touch this cluster; the text names the server and says why."""
 
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 import aiohttp
 
 from lab import credentials, state
+from lab.errors import LabError
 
 Json = dict[str, Any]
 
@@ -20,7 +21,7 @@ FINAL = ("success", "failed")
 LAST_LINES = 20
 
 
-class RunError(Exception):
+class RunError(LabError):
     """The DAG could not be run; the text says why in one sentence."""
 
 
@@ -126,7 +127,7 @@ async def _follow(airflow: Airflow, dag: str, run_id: str) -> int:
         if run_state in FINAL:
             break
         await asyncio.sleep(POLL_EVERY)
-    for task in tasks:
+    for task in sorted(tasks, key=lambda task: task["end_date"] or ""):
         if task["state"] == "failed":
             await _show_log(airflow, path, task)
     print(f"{dag}: {run_state} after {time.monotonic() - began:.1f} s")
@@ -140,17 +141,18 @@ def _name(task: Json) -> str:
 async def _show_log(airflow: Airflow, run_path: str, task: Json) -> None:
     path = f"{run_path}/taskInstances/{task['task_id']}/logs/{task['try_number']}?map_index={task['map_index']}"
     print(f"\nThe end of {_name(task)}'s log:")
-    lines = [_line(entry) for entry in (await airflow.request("GET", path))["content"]]
-    for line in [line for line in lines if line][-LAST_LINES:]:
+    entries = (await airflow.request("GET", path))["content"]
+    lines = [line for entry in entries for line in _lines(entry) if not line.startswith("::")]  # the UI's folding marks
+    for line in lines[-LAST_LINES:]:
         print(f"  {line}")
 
 
-def _line(entry: Any) -> str:
+def _lines(entry: Any) -> list[str]:
     if not isinstance(entry, dict):
-        return str(entry)
+        return str(entry).splitlines()
     details = entry.get("error_detail") or []
     reasons = "; ".join(f"{detail['exc_type']}: {detail['exc_value']}" for detail in details)
-    return f"{entry.get('event', '')} {reasons}".strip()
+    return f"{entry.get('event', '')} {reasons}".strip().splitlines()
 
 
 def _explanation(content: Json) -> str:

@@ -6,40 +6,29 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from infra_ops.models.documents import DocumentError
-from lab import credentials, pki, real_server, state
+from lab import credentials, pki, power, real_server, state
+from lab.description import describe
 from lab.desk import Desk, control_socket
+from lab.errors import LabError
 from lab.layout import Lab
 from lab.ports import Ports
 from lab.seed.cluster import load as load_seed
-from lab.services import nodes
 from lab.services.plan import services
 from lab.supervisor import control, lock
-from lab.supervisor.service import ServiceError
 from lab.supervisor.sessions import Ledger
 from lab.supervisor.supervisor import Supervisor
+from lab.wish import Wish
 
-NEEDED_SPACE = 500 * 1024 * 1024  # bytes; a fresh lab with Airflow's database and logs takes about a third of it
+NEEDED_SPACE = 300 * 1024 * 1024  # bytes; a fresh lab with Airflow's database and logs takes about a third of it
 
 Report = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What the user asked for."""
-
-    root: Path
-    celery: bool = False
-    airflow: bool = True
-    kubeconfig: Path | None = None
-    disposable: bool = False
-
-
-class UnusableError(Exception):
+class UnusableError(LabError):
     """The lab cannot start here; the text says why and what to do, in one sentence."""
 
 
@@ -77,7 +66,7 @@ async def _run(wish: Wish, report: Report, began: float) -> None:
     async with control.serve(control_socket(lab.root), desk.answer):
         try:
             if await _finished_before(end, supervisor.start_all()):
-                state.save(lab)  # again, with the credentials that only a running service gives
+                state.save(lab.root, describe(lab))  # again, with the credentials that only a running service gives
                 desk.phase = "up"
                 _welcome(lab, report, time.monotonic() - began)
                 await end.wait()
@@ -98,8 +87,8 @@ def _furnish(lab: Lab, wish: Wish, report: Report) -> Supervisor:
     survivors = ledger.sweep()
     if survivors:
         report(f"Ended what a killed lab had left running: {', '.join(survivors)}")
-    chosen = services(lab, with_celery=wish.celery, with_airflow=wish.airflow)
-    state.save(lab)
+    chosen = services(lab, with_celery=wish.celery, with_airflow=wish.airflow, executor=wish.executor)
+    state.save(lab.root, describe(lab))
     return Supervisor(chosen, environment=lab.environment(), log=lab.log, ledger=ledger, report=report)
 
 
@@ -119,8 +108,8 @@ async def _finished_before(end: asyncio.Event, work: Coroutine[Any, Any, None]) 
 def _check_seed() -> None:
     try:
         load_seed()
-        nodes.names()
-    except (DocumentError, ServiceError) as error:
+        power.names()
+    except (DocumentError, LabError) as error:
         raise UnusableError(f"The seed cannot be used: {error}") from error
 
 
@@ -136,14 +125,15 @@ def _check_space(root: Path) -> None:
 
 def _welcome(lab: Lab, report: Report, seconds: float) -> None:
     me = f"{relative(Path(sys.executable))} -m lab"
+    here = "" if lab.root == Path.cwd() / ".lab" else f" --root {relative(lab.root)}"
     report(f"\nThe lab is up after {seconds:.1f} s. Everything of it is in {relative(lab.root)}.\n")
     if "airflow" in lab.ports.numbers:
         report(f"  Airflow    http://127.0.0.1:{lab.ports.of('airflow')}")
-        report(f"  Login      admin, with the password that this prints: {me} password airflow_admin")
-        report("  Try first  in the UI: Dags, ground_check, Trigger; or here: make run DAG=ground_check")
+        report(f"  Login      admin, with the password that this prints: {me} password airflow_admin{here}")
+        report(f"  Try first  in the UI: Dags, ground_check, Trigger; or in a terminal: {me} run ground_check{here}")
     report(f"  kubectl    KUBECONFIG={relative(lab.admin_kubeconfig)} kubectl get nodes")
-    report(f"  More       {me} status | stop rpi-4 | start rpi-4")
-    report("  Stop       Ctrl-C here, or: make down")
+    report(f"  More       {me} status{here}; the same with stop rpi-4, start rpi-4, stop openbao, --help")
+    report(f"  Stop       Ctrl-C, or: {me} down{here}")
 
 
 def relative(path: Path) -> Path:

@@ -3,6 +3,7 @@
 import json
 from pathlib import PurePath, PurePosixPath
 
+from lab import power
 from lab.layout import PROJECT, Lab
 from lab.services import nodes, openbao
 from lab.services.airflow_settings import home, url
@@ -50,7 +51,7 @@ def _connections(lab: Lab, cluster: dict[str, object], key_file: PurePath) -> di
     kubernetes = {**cluster, "xcom_sidecar_container_image": SIDECAR_IMAGE}
     return {
         "AIRFLOW_CONN_KUBERNETES_DEFAULT": json.dumps({"conn_type": "kubernetes", "extra": kubernetes}),
-        **{f"AIRFLOW_CONN_NODE_{name.upper().replace('-', '_')}": _node(lab, name, key_file) for name in nodes.names()},
+        **{f"AIRFLOW_CONN_NODE_{name.upper().replace('-', '_')}": _node(lab, name, key_file) for name in power.names()},
     }
 
 

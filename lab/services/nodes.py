@@ -5,43 +5,19 @@ import sys
 from pathlib import Path
 
 import asyncssh
-import yaml
 
 from lab import credentials, files
-from lab.layout import SEED, Lab
-from lab.supervisor.service import Service, ServiceError
+from lab.layout import Lab
+from lab.power import SEED_FILE, is_on, names
+from lab.supervisor.service import Service
 
-SEED_FILE = SEED / "nodes.yaml"
 USER = "pi"
 KEY = "ssh_pi"  # credential id of the private key with which that user logs in
-
-
-def names() -> list[str]:
-    """The names of the nodes. Raises ServiceError when the seed file cannot be read."""
-    try:
-        return [entry["name"] for entry in yaml.safe_load(SEED_FILE.read_text())]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise ServiceError(f"{SEED_FILE} is not a list of nodes with names: {error}") from error
 
 
 def addresses(lab: Lab) -> dict[str, int]:
     """The SSH port on 127.0.0.1 of each node."""
     return {name: lab.ports.of(name) for name in names()}
-
-
-def switch(lab: Lab, name: str, *, on: bool) -> None:
-    """Turn a node's power on or off: a file named `off` in its folder, which nodes and kubelet watch."""
-    off = lab.nodes / name / "off"
-    if on:
-        off.unlink(missing_ok=True)
-    else:
-        off.parent.mkdir(parents=True, exist_ok=True)
-        off.touch()
-
-
-def is_on(lab: Lab, name: str) -> bool:
-    """Whether the node's power is on."""
-    return not (lab.nodes / name / "off").exists()
 
 
 def nodes(lab: Lab) -> Service:
@@ -53,7 +29,7 @@ def nodes(lab: Lab) -> Service:
         files.write(lab.nodes / "authorized_keys", _key(lab).export_public_key())
 
     async def ready() -> bool:
-        on = [name for name in ports if is_on(lab, name)]
+        on = [name for name in ports if is_on(lab.nodes, name)]
         return all(await asyncio.gather(*(_is_itself(lab, name, ports[name]) for name in on)))
 
     return Service(

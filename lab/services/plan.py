@@ -4,16 +4,19 @@ import dataclasses
 
 from lab.layout import Lab
 from lab.services import airflow, apiserver, celery, kubelet, nodes, openbao, postgres
+from lab.services.airflow_settings import Executor
 from lab.supervisor.service import Service
 
 
-def services(lab: Lab, *, with_celery: bool = False, with_airflow: bool = True) -> list[Service]:
+def services(
+    lab: Lab, *, with_celery: bool = False, with_airflow: bool = True, executor: Executor = "local"
+) -> list[Service]:
     """All services of this lab. On a given API server the lab brings neither its own nor the controllers."""
     chosen = [postgres.postgres(lab), nodes.nodes(lab), kubelet.kubelet(lab), openbao.openbao(lab)]
     if lab.given_kubeconfig is None:
         chosen += [apiserver.apiserver(lab), apiserver.controllers(lab)]
     if with_airflow:
-        chosen += airflow.services(lab)
+        chosen += airflow.services(lab, executor)
     if with_celery:
         chosen += celery.services(lab)
     names = {service.name for service in chosen}

@@ -6,7 +6,7 @@ import signal
 from importlib.util import find_spec
 from pathlib import Path
 
-import asyncpg  # type: ignore[import-untyped]
+import asyncpg
 
 from lab import credentials, files
 from lab.layout import Lab

@@ -4,8 +4,10 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from lab.errors import LabError
 
-class ServiceError(Exception):
+
+class ServiceError(LabError):
     """A service cannot become healthy, or does not do what was asked of it; the text is one clear sentence."""
 
 

@@ -87,14 +87,14 @@ def test_after_a_restart_it_unseals_itself_and_knows_everything_even_on_other_po
     root_token, secret_id = (credentials.read(lab.credentials, name) for name in ("openbao_root", "openbao_secret_id"))
     moved = Lab(lab.root, Ports())
 
-    def read() -> None:
+    def look() -> None:
         client = openbao.client(moved)
         assert client.sys.is_sealed() is False
         assert read(client, "svc/one") == {"password": "a"}
         assert credentials.read(lab.credentials, "openbao_root") == root_token
         assert credentials.read(lab.credentials, "openbao_secret_id") == secret_id
 
-    run(moved, [alone(moved)], played(read))
+    run(moved, [alone(moved)], played(look))
 
 
 def test_a_start_killed_before_the_root_token_was_stored_is_begun_anew(lab: Lab) -> None:

@@ -1,0 +1,38 @@
+"""What a lab tells about itself in its state file."""
+
+import os
+from typing import Any
+
+from lab import kubeconfigs
+from lab.layout import Lab
+from lab.services import airflow_settings, apiserver, celery, nodes, openbao
+from lab.state import State
+
+
+def describe(lab: Lab) -> State:
+    """Addresses, ports, and where its credentials are, of the lab that this process runs."""
+    return {
+        "pid": os.getpid(),
+        "ports": lab.ports.numbers,
+        "addresses": _addresses(lab),
+        "certificate_authority": str(lab.certs / "ca.crt"),
+        "kubeconfig": str(lab.admin_kubeconfig),
+        "credentials": {file.name: str(file) for file in sorted(lab.credentials.glob("[!.]*"))},
+        "logs": str(lab.log),
+    }
+
+
+def _addresses(lab: Lab) -> dict[str, Any]:
+    addresses: dict[str, Any] = {
+        "apiserver": kubeconfigs.server_of(lab.given_kubeconfig)[0] if lab.given_kubeconfig else apiserver.url(lab),
+        "kubelet": f"https://127.0.0.1:{lab.ports.of('kubelet')}",
+        "postgres": f"127.0.0.1:{lab.ports.of('postgres')}",
+        "openbao": openbao.url(lab),
+        "nodes": {name: f"127.0.0.1:{port}" for name, port in nodes.addresses(lab).items()},
+    }
+    if "airflow" in lab.ports.numbers:
+        addresses["airflow"] = airflow_settings.url(lab)
+    for name in celery.FLOWERS:
+        if name in lab.ports.numbers:
+            addresses[name] = f"http://127.0.0.1:{lab.ports.of(name)}"
+    return addresses
