@@ -42,11 +42,11 @@ def read(request: Request, *, custom: bool = False) -> Any:
     raise errors.unsupported_media_type((JSON, YAML) if custom else (JSON, YAML, PROTOBUF))
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML as Kubernetes reads it: a time stays the text that it is."""
+class _Loader(yaml.CSafeLoader):
+    """YAML as Kubernetes reads it: a time stays the text that it is, and so does a lone ``=``."""
 
     yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in ("timestamp", "value")]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 

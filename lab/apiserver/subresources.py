@@ -10,7 +10,7 @@ from lab.apiserver.registry import Registry, now, timestamp
 from lab.apiserver.requests import Request, Target
 from lab.apiserver.resources import Resource
 from lab.apiserver.responses import Response, json_response
-from lab.apiserver.tokens import PODS, SECRETS, ServiceAccountTokens
+from lab.apiserver.tokens import AUDIENCES, PODS, SECRETS, ServiceAccountTokens
 
 Object = dict[str, Any]
 
@@ -149,12 +149,13 @@ class Subresources:
         if causes:
             raise errors.invalid("authentication.k8s.io", "TokenRequest", "", causes)
         bound = self._bound(target, spec.get("boundObjectRef"))
-        token, end = self._tokens.sign(account, seconds, spec.get("audiences") or (), bound)
+        audiences = list(spec.get("audiences") or AUDIENCES[:1])
+        token, end = self._tokens.sign(account, seconds, audiences, bound)
         answer = {
             "kind": "TokenRequest",
             "apiVersion": "authentication.k8s.io/v1",
             "metadata": {"name": target.name, "namespace": target.namespace, "creationTimestamp": now()},
-            "spec": {**spec, "expirationSeconds": seconds},
+            "spec": {**spec, "audiences": audiences, "expirationSeconds": seconds},
             "status": {
                 "token": token,
                 "expirationTimestamp": timestamp(datetime.datetime.fromtimestamp(end, datetime.UTC)),

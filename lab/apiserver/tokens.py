@@ -60,7 +60,7 @@ class ServiceAccountTokens:
         own = account["metadata"]
         now = int(time.time())
         claims: Object = {
-            "aud": list(audiences) or [ISSUER],
+            "aud": list(audiences),
             "exp": now + seconds,
             "iat": now,
             "iss": ISSUER,
