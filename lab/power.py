@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from lab.errors import LabError
+from lab.errors import LabError, one_line
 from lab.layout import SEED
 
 SEED_FILE = SEED / "nodes.yaml"
@@ -15,7 +15,7 @@ def names() -> list[str]:
     try:
         return [entry["name"] for entry in yaml.safe_load(SEED_FILE.read_text())]
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise LabError(f"{SEED_FILE} is not a list of nodes with names: {error!r}") from error
+        raise LabError(f"{SEED_FILE} is not a list of nodes with names: {one_line(error)}.") from error
 
 
 def switch(nodes: Path, name: str, *, on: bool) -> None:

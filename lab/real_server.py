@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from lab.errors import LabError
+import yaml
+
+from lab.errors import LabError, one_line
 from lab.kube import ApiError, Kube, Object
 
 LABEL = "infra-ops.lab/node"
@@ -16,8 +18,8 @@ async def check(kubeconfig: Path, *, disposable: bool) -> str:
     """The URL of the kubeconfig's server, if the lab may use it. Raises RefusedError if not."""
     try:
         kube = Kube(kubeconfig)
-    except (OSError, ValueError) as error:
-        raise RefusedError(f"The kubeconfig cannot be used: {error}.") from error
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise RefusedError(f"The kubeconfig {kubeconfig} cannot be used: {one_line(error)}.") from error
     if not disposable:
         raise RefusedError(
             f"{kubeconfig} names the API server {kube.server}: the lab would create and delete objects there. "
