@@ -107,5 +107,5 @@ def test_the_names_of_the_images_carry_the_version_of_this_package(worker: dict[
     assert version
     assert VALUES["images"]["airflow"]["tag"] == version[1]
     console = yaml.safe_load((MANIFESTS / "console.yaml").read_text())
-    toolbox = {worker["INFRA_OPS_TOOLBOX_IMAGE"], console["spec"]["containers"][0]["image"], IMAGE}
-    assert toolbox == {f"infra-ops/toolbox:{version[1]}"}
+    for image in (IMAGE, worker["INFRA_OPS_TOOLBOX_IMAGE"], console["spec"]["containers"][0]["image"]):
+        assert image.endswith(f"infra-ops/toolbox:{version[1]}")  # a registry may stand before it

@@ -1,0 +1,145 @@
+"""The accounts on an API server: what the chapter applies is accepted, and each account is refused a write."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes
+import pytest
+import yaml
+from kubernetes.client import ApiException, CoreV1Api
+
+from infra_ops.include import inventory
+from tests.lab.cluster import Cluster
+from tests.lab.manifests.chapter import PROJECT, block, checkout, run
+
+POD = yaml.safe_load(
+    (PROJECT / "include/manifests/infra-ops/console.yaml").read_text()
+)  # the restricted standard takes it
+RESTART = {"spec": {"template": {"metadata": {"annotations": {"restarted": "now"}}}}}
+Call = Callable[[kubernetes.client.ApiClient], object]
+
+
+@pytest.fixture(scope="module")
+def applied(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+    """The cluster after step 5 of the chapter, with what it finds there: consumers, and the chart's account."""
+    folder = checkout(tmp_path_factory.mktemp("checkout"))
+    (folder / "openbao-ca.crt").write_text("invented\n")
+    (folder / "infra-ops-node-key").write_text("invented\n")
+    found = list(found_there(folder))
+    (folder / "found.yaml").write_text(yaml.safe_dump_all(found))
+    cluster.namespaces += ["infra-ops", *(item["metadata"]["name"] for item in found if item["kind"] == "Namespace")]
+    run("kubectl apply --server-side -f found.yaml", folder, KUBECONFIG=str(cluster.kubeconfig))
+    run(block("create namespace airflow"), folder, KUBECONFIG=str(cluster.kubeconfig))
+    return cluster
+
+
+def found_there(folder: Path) -> Iterator[dict[str, Any]]:
+    def item(kind: str, name: str, **metadata: str) -> dict[str, Any]:
+        return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, **metadata}}
+
+    manifests = yaml.safe_load_all((folder / "include/manifests/infra-ops/credentials.yaml").read_text())
+    for namespace in sorted({manifest["metadata"].get("namespace", "airflow") for manifest in manifests}):
+        if namespace != "infra-ops":
+            yield item("Namespace", namespace)
+    yield item("ServiceAccount", "airflow-triggerer", namespace="airflow")
+    for credential in inventory().credentials.values():
+        for consumer in credential.consumers:
+            yield item("Secret", consumer.secret.name, namespace=consumer.secret.namespace)
+
+
+def as_account(cluster: Cluster, account: str) -> kubernetes.client.ApiClient:
+    """A client with a fresh token of the account `namespace/name`."""
+    namespace, _, name = account.partition("/")
+    token = run(f"kubectl create token {name} -n {namespace}", Path.cwd(), KUBECONFIG=str(cluster.kubeconfig)).strip()
+    settings = kubernetes.client.Configuration(host=cluster.url)
+    settings.ssl_ca_cert = str(cluster.ca)
+    settings.api_key = {"authorization": f"Bearer {token}"}
+    return kubernetes.client.ApiClient(settings)
+
+
+def secret(namespace: str, name: str) -> Call:
+    data = {"data": {"password": base64.b64encode(b"new").decode()}}
+    return lambda client: CoreV1Api(client).patch_namespaced_secret(name, namespace, data)
+
+
+def restart(namespace: str) -> Call:
+    apps = kubernetes.client.AppsV1Api
+    return lambda client: apps(client).patch_namespaced_deployment("flower", namespace, RESTART)
+
+
+def pod(namespace: str) -> Call:
+    body = {**POD, "metadata": {"name": "tool"}, "spec": {**POD["spec"], "serviceAccountName": "reader"}}
+    return lambda client: CoreV1Api(client).create_namespaced_pod(namespace, body, dry_run="All")
+
+
+def lease(name: str) -> Call:
+    body = {"metadata": {"name": name}, "spec": {"holderIdentity": "test"}}
+    return lambda client: kubernetes.client.CoordinationV1Api(client).create_namespaced_lease("infra-ops", body)
+
+
+def delete_journal(client: kubernetes.client.ApiClient) -> object:
+    return CoreV1Api(client).delete_namespaced_config_map("journal-x", "infra-ops")
+
+
+def read_pods(client: kubernetes.client.ApiClient) -> object:
+    return CoreV1Api(client).list_pod_for_all_namespaces()
+
+
+READER, UPKEEP = "infra-ops/reader", "airflow/infra-ops-upkeep"
+CREDENTIALS, TRIGGERER = "airflow/infra-ops-credentials", "airflow/airflow-triggerer"
+ALLOWED = {
+    "the reader lists pods": (READER, read_pods),
+    "upkeep lists pods": (UPKEEP, read_pods),
+    "upkeep starts a tool": (UPKEEP, pod("infra-ops")),
+    "credentials writes a copy that it knows": (CREDENTIALS, secret("celery", "database")),
+    "credentials takes the Lease": (CREDENTIALS, lease("change")),
+    "the triggerer lists pods": (TRIGGERER, read_pods),
+}
+DENIED = {
+    "the reader starts a pod": (READER, pod("infra-ops")),
+    "upkeep writes a Secret": (UPKEEP, secret("celery", "database")),
+    "upkeep restarts a consumer": (UPKEEP, restart("celery")),
+    "credentials writes another Secret of a consumer": (CREDENTIALS, secret("celery", "another")),
+    "credentials writes the key of the nodes": (CREDENTIALS, secret("airflow", "node-ssh")),
+    "credentials restarts Airflow": (CREDENTIALS, restart("airflow")),
+    "credentials starts a pod": (CREDENTIALS, pod("celery")),
+    "credentials deletes a journal": (CREDENTIALS, delete_journal),
+    "the triggerer writes a Secret": (TRIGGERER, secret("celery", "database")),
+}
+
+
+@pytest.mark.parametrize(("account", "call"), ALLOWED.values(), ids=ALLOWED)
+def test_an_account_may_do_its_work(applied: Cluster, account: str, call: Call) -> None:
+    """Without this, an account that may do nothing at all would pass the next test."""
+    call(as_account(applied, account))
+
+
+@pytest.mark.parametrize(("account", "call"), DENIED.values(), ids=DENIED)
+def test_an_account_is_refused_what_is_not_its_work(applied: Cluster, account: str, call: Call) -> None:
+    with pytest.raises(ApiException) as refusal:
+        call(as_account(applied, account))
+    assert refusal.value.status == 403
+    assert f"system:serviceaccount:{account.replace('/', ':')}" in refusal.value.body
+
+
+def test_a_restart_of_a_consumer_is_not_refused(applied: Cluster) -> None:
+    """There is no such Deployment here: 404 comes after the question of rights."""
+    with pytest.raises(ApiException) as answer:
+        restart("celery")(as_account(applied, CREDENTIALS))
+    assert answer.value.status == 404
+
+
+def test_the_cluster_answers_the_chapters_questions_as_it_says(applied: Cluster, tmp_path: Path) -> None:
+    assert run(block("auth can-i"), tmp_path, KUBECONFIG=str(applied.kubeconfig)).split() == ["no", "yes"]
+
+
+def test_the_server_takes_every_object_without_a_complaint(applied: Cluster, tmp_path: Path) -> None:
+    """Strict: unknown fields are refused, and nothing but the server's verdict counts."""
+    folder = checkout(tmp_path)
+    command = "kubectl apply --server-side --field-manager infra-ops --validate=strict --dry-run=server"
+    for what in ("-k include/manifests/infra-ops", "-f include/manifests/infra-ops/console.yaml"):
+        assert "serverside-applied" in run(f"{command} {what}", folder, KUBECONFIG=str(applied.kubeconfig))
