@@ -128,8 +128,11 @@ class Collector:
         """Deletes the item when no owner is left; drops references to lost owners when one is."""
         try:
             states = {owner["uid"]: await self._state(item, owner) for owner in item.owners}
-        except (ApiError, ConnectionError, LookupError) as error:
-            log.warning("%s is left alone: %s", item.path, error)
+        except LookupError as error:
+            log.debug("%s is left alone: %s", item.path, error)
+            return True  # a kind that becomes served is an event
+        except (ApiError, ConnectionError) as error:
+            log.warning("%s is left alone for now: %s", item.path, error)
             return False
         if Owner.SOLID in states.values():
             lost = {uid for uid, state in states.items() if state is not Owner.SOLID}

@@ -7,6 +7,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,8 +15,11 @@ import pytest
 from kubernetes.client import ApiException, CoreV1Api, CustomObjectsApi
 
 from tests.lab.cluster import Cluster
+from tests.lab.servers import ApiServer
 
 PROJECT = Path(__file__).parents[3]
+USER = "system:kube-controller-manager"
+GRACE = 1.5  # seconds without heartbeat on the own server
 T = TypeVar("T")
 
 
@@ -56,6 +60,23 @@ def controllers(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> I
     log = tmp_path_factory.mktemp("controllers") / "log"
     with running(cluster.kubeconfig, log, "--node-grace", "3600"):
         yield
+
+
+@dataclass
+class OwnServer:
+    """A server with controllers of its own, which run as the user that the lab gives them."""
+
+    server: ApiServer
+    log: Path  # of the controllers
+
+
+@pytest.fixture(scope="package")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
+    folder = tmp_path_factory.mktemp("controllers-own")
+    with ApiServer(folder, users={USER: ()}) as server:
+        log = folder / "controllers"
+        with running(server.write_kubeconfig(USER), log, "--node-grace", str(GRACE)):
+            yield OwnServer(server, log)
 
 
 @pytest.fixture(scope="package")

@@ -15,18 +15,15 @@ from kubernetes.client.rest import RESTClientObject
 from urllib3.exceptions import HTTPError
 
 from lab.controllers.nodelifecycle import Heartbeats
-from tests.lab.controllers.conftest import eventually, running
+from tests.lab.controllers.conftest import GRACE, OwnServer, eventually
 from tests.lab.servers import ApiServer
 
-GRACE = 1.5
 OWN_TAINT = {"key": "example.com/mine", "effect": "NoSchedule"}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    folder = tmp_path_factory.mktemp("nodelifecycle")
-    with ApiServer(folder) as server, running(server.kubeconfig, folder / "controllers", "--node-grace", str(GRACE)):
-        yield server
+def server(own: OwnServer) -> ApiServer:
+    return own.server
 
 
 @pytest.fixture(scope="module")

@@ -78,8 +78,13 @@ class Nodes:
             return attempt.connect_ex(("127.0.0.1", self.ports[name])) == 0
 
 
-def start(folder: Path, prefix: Sequence[str] = (), owner: int | None = None) -> Nodes:
-    """Starts `python -m lab.nodes` in a new folder, perhaps as another user who then owns it."""
+def start(
+    folder: Path,
+    prefix: Sequence[str] = (),
+    owner: int | None = None,
+    program: Sequence[str] = ("-m", "lab.nodes"),
+) -> Nodes:
+    """Starts the nodes in a new folder, perhaps as another user who then owns it."""
     root = folder / "nodes"
     root.mkdir()
     key = folder / "key"
@@ -88,7 +93,7 @@ def start(folder: Path, prefix: Sequence[str] = (), owner: int | None = None) ->
     if owner is not None:
         os.chown(root, owner, owner)
     ports = dict(zip(NAMES, free_ports(len(NAMES)), strict=True))
-    argv = [*prefix, sys.executable, "-m", "lab.nodes", "--root", str(root), "--nodes", str(SEED)]
+    argv = [*prefix, sys.executable, *program, "--root", str(root), "--nodes", str(SEED)]
     argv += ["--ports", ",".join(f"{name}={port}" for name, port in ports.items())]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(argv, cwd=PROJECT, stderr=log, stdout=log)
