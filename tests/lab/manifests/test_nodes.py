@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import asyncssh
@@ -11,6 +12,10 @@ from airflow.models.connection import Connection
 
 from infra_ops.include import inventory
 from tests.lab.manifests.chapter import block, checkout, run
+
+pytestmark = pytest.mark.skipif(
+    not shutil.which("ssh-keygen"), reason="the chapter's command needs OpenSSH's ssh-keygen"
+)
 
 
 def connections(folder: Path) -> dict[str, str]:
