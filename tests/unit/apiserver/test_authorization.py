@@ -14,6 +14,7 @@ Object = dict[str, Any]
 ANN = User("ann", "", ("staff", "system:authenticated"))
 BOT = User("system:serviceaccount:shop:bot", "", ("system:serviceaccounts", "system:serviceaccounts:shop"))
 READ_PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}
+READ_SECRETS = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
 
 
 def role(name: str, *rules: Object, namespace: str = "", **more: Any) -> Object:
@@ -145,7 +146,7 @@ def test_a_missing_role_does_not_take_other_rights() -> None:
 def test_the_rules_of_a_user_are_those_of_all_bindings() -> None:
     rules = policy(
         role("reader", READ_PODS),
-        role("own", {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}, namespace="shop"),
+        role("own", READ_SECRETS, namespace="shop"),
         binding("a", "reader", user("ann")),
         binding("b", "own", user("ann"), namespace="shop", kind="Role"),
     )
@@ -159,7 +160,7 @@ def test_the_rules_of_a_user_are_those_of_all_bindings() -> None:
 def test_an_aggregating_role_sums_the_roles_that_carry_its_label() -> None:
     sums = {"clusterRoleSelectors": [{"matchLabels": {"sum": "a"}}]}
     rules = policy(
-        role("a", {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}, aggregationRule=sums),
+        role("a", READ_SECRETS, aggregationRule=sums),
         role("part", READ_PODS, metadata={"labels": {"sum": "a"}}),
         binding("b", "a", user("ann")),
     )
@@ -173,11 +174,12 @@ def test_aggregation_may_go_in_a_circle() -> None:
 
     rules = policy(
         role("a", aggregationRule=sums("a"), metadata={"labels": {"b": ""}}),
-        role("b", aggregationRule=sums("b"), metadata={"labels": {"a": ""}}),
+        role("b", READ_SECRETS, aggregationRule=sums("b"), metadata={"labels": {"a": ""}}),
         role("part", READ_PODS, metadata={"labels": {"b": ""}}),
         binding("x", "a", user("ann")),
     )
     assert rules.decide(ANN, reading()).allowed
+    assert not rules.decide(ANN, Attributes("get", "", "secrets")).allowed
 
 
 # ---- nobody hands on more than they hold
@@ -296,6 +298,21 @@ requests = st.builds(
     subresource=st.sampled_from(["", "s"]),
     name=st.sampled_from(["", "x", "y"]),
 )
+
+
+@pytest.mark.parametrize(
+    ("own", "wanted"),
+    [
+        ({"resourceNames": ["a"]}, {}),
+        ({"resourceNames": ["a"]}, {"resourceNames": ["a", "b"]}),
+        ({"resources": ["pods/log"]}, {}),
+        ({}, {"resources": ["pods/log"]}),
+        ({"verbs": ["get"]}, {"verbs": ["*"]}),
+        ({"apiGroups": ["apps"]}, {}),
+    ],
+)
+def test_a_narrower_rule_does_not_cover_a_wider_one(own: Object, wanted: Object) -> None:
+    assert missing([{**READ_PODS, **own}], [{**READ_PODS, **wanted}])
 
 
 @given(rules_strategy, rules_strategy, requests)

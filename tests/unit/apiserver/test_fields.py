@@ -126,6 +126,16 @@ def differences(schemas: Schemas, schema: Schema | None, old: Any, new: Any) -> 
             {"parts": [{"name": "x"}, {"name": "x"}]},
             {"added": {'.parts[name="x",side="left"]'}},
         ),
+        (
+            {"parts": [{"name": "x"}, {"name": "x"}]},
+            {"parts": [{"name": "x"}, {"name": "x", "weight": 2}]},
+            {"modified": {'.parts[name="x",side="left"]'}},
+        ),
+        (
+            {"parts": [{"name": "x"}, {"name": "x"}]},
+            {},
+            {"removed": {".parts", '.parts[name="x",side="left"]'}},
+        ),
     ],
 )
 def test_a_change_is_told_field_by_field(
