@@ -264,8 +264,9 @@ class Registry:
     def save(self, resource: Resource, obj: Object) -> Entry:
         """Write ``obj`` as it is, in the version that its resource is stored in."""
         own = obj["metadata"]
-        ordered = {"kind": resource.kind, "apiVersion": resource.storage_api_version, "metadata": own}
-        return self.store.put(resource.key(own.get("namespace", ""), own["name"]), {**obj, **ordered})
+        head = {"kind": resource.kind, "apiVersion": resource.storage_api_version, "metadata": own}
+        rest = {key: value for key, value in obj.items() if key not in head}
+        return self.store.put(resource.key(own.get("namespace", ""), own["name"]), head | rest)
 
 
 def view(entry: Entry, resource: Resource) -> Object:
