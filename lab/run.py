@@ -150,9 +150,9 @@ async def _show_log(airflow: Airflow, run_path: str, task: Json) -> None:
 def _lines(entry: Any) -> list[str]:
     if not isinstance(entry, dict):
         return str(entry).splitlines()
-    details = entry.get("error_detail") or []
-    reasons = "; ".join(f"{detail['exc_type']}: {detail['exc_value']}" for detail in details)
-    return f"{entry.get('event', '')} {reasons}".strip().splitlines()
+    # The first error is the one that was raised; those after it are its causes, in the words of ever deeper libraries.
+    reasons = [f"{error['exc_type']}: {error['exc_value']}" for error in entry.get("error_detail") or []][:1]
+    return " ".join([entry.get("event", ""), *reasons]).splitlines()
 
 
 def _explanation(content: Json) -> str:
