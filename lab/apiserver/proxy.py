@@ -16,7 +16,6 @@ from lab.apiserver.errors import ApiError
 from lab.apiserver.registry import Registry
 from lab.apiserver.requests import Target, flag
 from lab.apiserver.responses import Response
-from lab.apiserver.tokens import PODS
 
 Object = dict[str, Any]
 Receive = Callable[[], Awaitable[bytes | None]]  # the client's next message, None when it has gone
@@ -93,25 +92,28 @@ class KubeletProxy:
         self, target: Target, query: Sequence[tuple[str, str]], protocols: Sequence[str]
     ) -> aiohttp.ClientWebSocketResponse:
         """A WebSocket to the container that an exec or attach is about, ready for ``relay``. Raises ApiError."""
-        pods = self._registry.resource(*PODS)
-        pod = self._registry.get(pods, target.namespace, target.name)
+        url = self.locate(target, query)
+        try:
+            return await self._client().ws_connect(url, protocols=protocols, max_msg_size=0)
+        except aiohttp.WSServerHandshakeError as error:
+            raise _complaint(error.status, error.message, target) from None
+        except aiohttp.ClientError as error:
+            raise errors.internal(f'Get "{url}": {error}') from None
+
+    def locate(self, target: Target, query: Sequence[tuple[str, str]]) -> str:
+        """Where the kubelet answers an exec or attach. Raises ApiError when the request names nothing that runs."""
+        pod = self._registry.get(target.resource, target.namespace, target.name)
         single = dict(query)
         container = choose_container(pod, single.get("container", ""))
         node = pod["spec"].get("nodeName")
         if not node:
             raise errors.bad_request(f"pod {target.name} does not have a host assigned")
-        if target.subresource == "exec" and not any(name == "command" for name, _ in query):
+        words = [("command", value) for name, value in query if name == "command"]
+        if target.subresource == "exec" and not words:
             raise errors.bad_request("you must specify at least 1 container command")
+        asked = words + [(kubelet, "1") for own, kubelet in STREAMS.items() if flag(single, own)]
         path = f"/{target.subresource}/{target.namespace}/{target.name}/{container}"
-        asked = [("command", value) for name, value in query if name == "command"]
-        asked += [(kubelet, "1") for own, kubelet in STREAMS.items() if flag(single, own)]
-        url = self._kubelet(node).url(path, asked)
-        try:
-            return await self._client().ws_connect(url, protocols=protocols, max_msg_size=0, autoping=True)
-        except aiohttp.WSServerHandshakeError as error:
-            raise _complaint(error.status, error.message, target) from None
-        except aiohttp.ClientError as error:
-            raise errors.internal(f'Get "{url}": {error}') from None
+        return self._kubelet(node).url(path, asked)
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:

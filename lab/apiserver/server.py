@@ -77,7 +77,8 @@ class Server:
         if found.subresource == "log":
             return await self.kubelets.log(found, request.query)
         if found.subresource in ("exec", "attach"):
-            raise errors.bad_request("Upgrade request required")
+            self.kubelets.locate(found, list(request.query.items()))
+            raise errors.bad_request("Upgrade request required")  # SPDY is not spoken here
         if found.resource.id == ("", "bindings"):
             return self._subresources.bind(request, found)
         if not found.resource.stored:
