@@ -35,17 +35,20 @@ class RunJournal:
     def write(self, step: str, what: str, former: str) -> None:
         """Add an entry. Raises ClusterError."""
         entry = Entry(datetime.now(UTC).isoformat(timespec="milliseconds"), step, what, former)
-        data = {f"{len(self.entries()):04}": json.dumps(asdict(entry))}
+        entries = self.entries()
+        if not entries:
+            self._create()
+        data = {f"{len(entries):04}": json.dumps(asdict(entry))}
         self._cluster.merge(f"{COLLECTION}/{self._name}", {"data": data})
 
     def entries(self) -> list[Entry]:
-        """All entries in their order; makes the ConfigMap at the first call. Raises ClusterError."""
+        """All entries in their order. Raises ClusterError."""
         try:
             found = self._cluster.get(f"{COLLECTION}/{self._name}")
         except ClusterError as error:
-            if error.status != 404:
-                raise
-            found = self._cluster.create(COLLECTION, self._new())
+            if error.status == 404:
+                return []
+            raise
         data = found.get("data") or {}
         return [Entry(**json.loads(data[key])) for key in sorted(data)]
 
@@ -53,14 +56,16 @@ class RunJournal:
         """The state before the first effect of `step`; None when the step wrote nothing."""
         return next((entry.former for entry in self.entries() if entry.step == step), None)
 
-    def _new(self) -> dict[str, object]:
-        return {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {
-                "name": self._name,
-                "namespace": NAMESPACE,
-                "labels": {"app.kubernetes.io/part-of": "infra-ops", "infra-ops/journal": "run"},
-                "annotations": {"infra-ops/run": self._run},
-            },
+    def _create(self) -> None:
+        """The empty ConfigMap; a try that was killed before its first entry may have left one."""
+        metadata = {
+            "name": self._name,
+            "namespace": NAMESPACE,
+            "labels": {"app.kubernetes.io/part-of": "infra-ops", "infra-ops/journal": "run"},
+            "annotations": {"infra-ops/run": self._run},
         }
+        try:
+            self._cluster.create(COLLECTION, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+        except ClusterError as error:
+            if error.status != 409:
+                raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from airflow.exceptions import AirflowException, AirflowFailException
+from airflow.exceptions import AirflowException, AirflowFailException, DownstreamTasksSkipped
 
 from infra_ops.airflow.evidence import latest
 from infra_ops.models.outcomes import State
@@ -116,3 +116,13 @@ def test_a_run_that_took_everything_back_gives_the_lease_back(applying: Run, clu
     applying.execute("undo")
     applying.execute("record")
     assert holder(cluster) == ""
+
+
+def test_a_run_that_wrote_nothing_leaves_no_journal(cluster: FakeCluster) -> None:
+    lamps.WORLD.update(red="on", green="on")
+    run = Run(mode="apply")
+    run.execute("preflight")
+    with pytest.raises(DownstreamTasksSkipped):
+        run.execute("plan")
+    run.execute("record")
+    assert not [path for path in cluster.objects if "/journal-" in path]
