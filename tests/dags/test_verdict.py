@@ -50,8 +50,11 @@ def state_after(dag: DAG, failing: str) -> DagRunState:
 
 
 def test_the_results_of_every_dag_are_known(dagbag: DagBag) -> None:
-    """A new DAG needs an entry in RESULTS, or nobody would know whether its verdict can succeed."""
-    assert RESULTS.keys() == dagbag.dags.keys()
+    """A new DAG needs an entry in RESULTS, or nobody would know whether its verdict can succeed.
+
+    Runbooks share one verdict; test_runbooks.py fails each of their tasks.
+    """
+    assert RESULTS.keys() == {dag_id for dag_id, dag in dagbag.dags.items() if "runbook" not in dag.tags}
 
 
 @pytest.mark.parametrize("dag_id", RESULTS)
