@@ -14,7 +14,10 @@ from infra_ops.models.outcomes import Outcome, State
 from infra_ops.models.problems import Problem
 
 # Check id -> function (subject, arguments) -> Outcome. It changes nothing, and may be called from any thread.
-MEASURES: dict[str, str] = {}
+MEASURES: dict[str, str] = {
+    "K010": "infra_ops.operations.rotation.progress.measure_accepted",
+    "K011": "infra_ops.operations.rotation.progress.measure_moved",
+}
 
 
 def measure(check: str, subject: str, arguments: Mapping[str, Any]) -> Outcome:

@@ -14,10 +14,14 @@ DagId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class Measured(Document):
-    """A sentence of the roadmap that is true while all its `checks` pass. Without checks nobody knows."""
+    """A sentence of the roadmap that is true while all its `checks` pass. Without checks nobody knows.
+
+    With `subjects`, each check counts for each of these only (the ids of credentials, say); without, for all it knows.
+    """
 
     title: str
     checks: list[CheckId] = []
+    subjects: list[str] = []
 
 
 class Line(Measured):

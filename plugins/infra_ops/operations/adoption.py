@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from infra_ops.clients.kv import Kv, SomebodyWasFaster
 from infra_ops.models.credentials import Answer, Credential
+from infra_ops.models.problems import Refusal
 from infra_ops.operations.rotation.targets.target import Target
 
 
-class NotAdopted(Exception):
+class NotAdopted(Refusal):
     """The value was not stored; the sentence says why."""
 
 

@@ -32,12 +32,7 @@ def due(inventory: Inventory, ids: list[str], kv: Kv, cluster: Cluster, *, now: 
     rotations, reasons = [], []
     for id_ in ids or list(inventory.rotated()):
         spec = _spec(inventory, id_)
-        current = kv.read(f"svc/{id_}")
-        if current is None:
-            raise CannotRotate(
-                f"{id_} was never adopted: nothing is stored at {inventory.store.mount}/svc/{id_}. Run "
-                f"`python -m infra_ops adopt {id_}` where its present value is known."
-            )
+        current = _adopted(inventory, id_, kv)
         begun = _begun(kv, id_, current)
         if begun is None and not force and (reason := _not_due(id_, spec, current, now)):
             reasons.append(reason)
@@ -46,6 +41,15 @@ def due(inventory: Inventory, ids: list[str], kv: Kv, cluster: Cluster, *, now: 
         rotation.refuse_if_impossible()
         rotations.append(rotation)
     return Due(tuple(rotations), tuple(reasons))
+
+
+def latest(inventory: Inventory, id_: str, kv: Kv, cluster: Cluster) -> Rotation:
+    """The rotation that is under way, or else the one that made the current value. Raises CannotRotate."""
+    current = _adopted(inventory, id_, kv)
+    old = _begun(kv, id_, current) or kv.read(f"svc/{id_}", current.credential.base_version or None)
+    if old is None:
+        raise CannotRotate(f"The version of {id_} before its current one is gone from the store.")
+    return _rotation(inventory, id_, kv, cluster, old)
 
 
 def again(inventory: Inventory, versions: dict[str, int], kv: Kv, cluster: Cluster) -> list[Rotation]:
@@ -68,6 +72,16 @@ def _spec(inventory: Inventory, id_: str) -> CredentialSpec:
     if id_ not in inventory.rotated():
         raise CannotRotate(f"{id_!r} is no credential that rotates; there are: {', '.join(inventory.rotated())}.")
     return inventory.credentials[id_]
+
+
+def _adopted(inventory: Inventory, id_: str, kv: Kv) -> Stored:
+    current = kv.read(f"svc/{id_}")
+    if current is None:
+        raise CannotRotate(
+            f"{id_} was never adopted: nothing is stored at {inventory.store.mount}/svc/{id_}. Run "
+            f"`python -m infra_ops adopt {id_}` where its present value is known."
+        )
+    return current
 
 
 def _begun(kv: Kv, id_: str, current: Stored) -> Stored | None:

@@ -1,28 +1,42 @@
-"""What sensors wait for between the stages of a rotation, and what the scorecard asks of a credential at any time."""
+"""What sensors wait for between the stages of a rotation, and what anybody may ask of a credential at any time."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from infra_ops import include
 from infra_ops.checks import credentials as checks
 from infra_ops.clients.kubernetes import Cluster
 from infra_ops.clients.kv import Kv
+from infra_ops.clients.vault import Vault
 from infra_ops.facts.workloads import Workload, pods, readers, rollout
 from infra_ops.models.credentials import Moving, Session
 from infra_ops.models.inventory import Inventory
 from infra_ops.models.outcomes import Outcome
+from infra_ops.operations.rotation.due import latest
 from infra_ops.operations.rotation.rotation import PROBED, Rotation
 
 
-def accepted(rotation: Rotation, *, now: datetime, run: str) -> Outcome:
-    """K010 for the new value of a rotation."""
-    new = rotation.change.new()
-    return checks.accepted(rotation.id, rotation.target.log_in(new.username, new.password), now=now, run=run)
+def measure_accepted(credential_id: str, arguments: Mapping[str, Any]) -> Outcome:
+    """K010: one login with the newest value that is stored for the credential."""
+    rotation, _ = _latest(credential_id)
+    new = rotation.change.find_new() or rotation.change.old.credential
+    login = rotation.target.log_in(new.username, new.password)
+    return checks.accepted(credential_id, login, now=datetime.now(UTC), run=arguments["run"])
 
 
-def moved(rotation: Rotation, cluster: Cluster, *, now: datetime, run: str) -> Outcome:
-    """K011: rollouts, and sessions of the old and the new login."""
-    new, old = rotation.change.new().username, rotation.change.old.credential.username
+def measure_moved(credential_id: str, arguments: Mapping[str, Any]) -> Outcome:
+    """K011: rollouts of all consumers, and sessions of the old and the new login."""
+    rotation, cluster = _latest(credential_id)
+    return checks.moved(credential_id, moving(rotation, cluster), now=datetime.now(UTC), run=arguments["run"])
+
+
+def moving(rotation: Rotation, cluster: Cluster) -> Moving:
+    """How far the consumers of a rotation's credential have come."""
+    new = (rotation.change.find_new() or rotation.change.old.credential).username
+    old = rotation.change.old.credential.username
     new_sessions = rotation.target.sessions(new)
     rollouts: dict[str, str] = {}
     without: list[str] = []
@@ -32,7 +46,7 @@ def moved(rotation: Rotation, cluster: Cluster, *, now: datetime, run: str) -> O
             if consumer.keeps_session and new_sessions is not None and not _has(cluster, workload, new_sessions):
                 without.append(str(workload))
     left = tuple(rotation.target.sessions(old) or ()) if old != new else ()
-    return checks.moved(rotation.id, Moving(rollouts, left, tuple(without)), now=now, run=run)
+    return Moving(rollouts, left, tuple(without))
 
 
 def standing(inventory: Inventory, credential_id: str, kv: Kv, *, now: datetime, run: str) -> list[Outcome]:
@@ -45,6 +59,11 @@ def standing(inventory: Inventory, credential_id: str, kv: Kv, *, now: datetime,
         checks.young(credential_id, stored, limit=limit, now=now, run=run),
         checks.old_refused(credential_id, rotation_id, kv.notes(path).get(PROBED, ""), now=now, run=run),
     ]
+
+
+def _latest(credential_id: str) -> tuple[Rotation, Cluster]:
+    inventory, cluster = include.inventory(), Cluster()
+    return latest(inventory, credential_id, Kv(Vault(), inventory.store.mount), cluster), cluster
 
 
 def _has(cluster: Cluster, workload: Workload, sessions: list[Session]) -> bool:

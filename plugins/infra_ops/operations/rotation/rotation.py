@@ -12,6 +12,7 @@ from infra_ops.clients.kv import Kv
 from infra_ops.models.credentials import Answer, Credential, Stored
 from infra_ops.models.inventory import CredentialSpec
 from infra_ops.models.plans import Step
+from infra_ops.models.problems import Refusal
 from infra_ops.operations.actions import Action
 from infra_ops.operations.rotation.consumers import refuse_fixed_usernames, sync
 from infra_ops.operations.rotation.passwords import new_password
@@ -21,7 +22,7 @@ from infra_ops.operations.rotation.targets.target import Change, Target
 PROBED = "probed"
 
 
-class ProofFailed(Exception):
+class ProofFailed(Refusal):
     """The service does not treat the new, the old or a junk password as it must."""
 
 
@@ -82,7 +83,7 @@ class Rotation:
         step = Step(f"{self.id}.stage", f"store path {self._pending}", "nothing", f"{self.change.new_version}")
 
         def look() -> str:
-            if self._is_promoted():
+            if self.is_promoted():
                 return step.after
             pending = self._kv.read(self._pending)
             if pending is None:
@@ -110,7 +111,7 @@ class Rotation:
         )
 
         def look() -> str:
-            if self._is_promoted():
+            if self.is_promoted():
                 return step.after
             current = self._kv.read(self._current)
             return f"version {current.version}" if current else "nothing"
@@ -179,6 +180,7 @@ class Rotation:
                 return stored.credential
         return None
 
-    def _is_promoted(self) -> bool:
+    def is_promoted(self) -> bool:
+        """Whether the new value has become the current one: from here there is no way back."""
         current = self._kv.read(self._current)
         return current is not None and current.credential.rotation_id == self.change.rotation_id

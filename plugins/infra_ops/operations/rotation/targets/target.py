@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from infra_ops.models.credentials import Credential, Login, Session, Stored
+from infra_ops.models.problems import Refusal
 from infra_ops.operations.actions import Action
 
 
-class CannotRotate(Exception):
+class CannotRotate(Refusal):
     """The credential cannot be rotated as things are; the sentence says what to do first."""
 
 

@@ -1,0 +1,69 @@
+"""Rotate ALL exposed credentials (roadmap, phase 3, week 1)."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, Param
+
+from infra_ops.airflow.runbook import carried_out, runbook
+from infra_ops.airflow.sensors import CheckSensor
+from infra_ops.airflow.steps import Apply
+
+DOC = """
+### Rotate credentials
+
+Gives each credential that is due a new password, without a failed login on the way. The new value is stored before
+anything else knows it; the service accepts it beside the old one; it becomes the current one; every Secret that holds a
+copy gets it, and every workload that reads such a Secret starts again; when all of them run on the new value, the old
+one is taken away, and one probe proves that the service refuses it.
+
+PostgreSQL: two users take turns, both members of one owner. Flower: accepts both passwords for a while.
+
+A credential is due when its stored value was adopted (so it was exposed) or is older than `rotate_every_days` in
+`include/cluster.yaml`. Killed anywhere, run again, it ends the same.
+
+#### Triage
+
+- `introduce`: *was never adopted*: run `python -m infra_ops adopt <id>`. *Holds neither of the two*: somebody changed a
+  copy by hand; put the stored value back. *Fixes the user name*: take the name from the Secret too.
+- `accepted`: the service does not take the new value yet. Is its rollout stuck? `kubectl -n <namespace> get pods`.
+- `switch`: safe to clear; it goes on where it stopped.
+- `moved`: names each consumer that is late, and the sessions that hold on to the old login. Mend that workload, clear.
+- `retire`: *still has sessions*: a client that the inventory does not know logs in with the old value; add it there.
+- `finish`: *does not behave as it must*: look at the service's log before anything else.
+
+Until `switch` a failing run takes back what it did. After it the way is forward: mend the cause, run it again.
+"""
+
+with DAG(
+    "rotate_credentials",
+    **runbook(
+        "credentials",
+        operation="infra_ops.operations.rotation.operation.RotateCredentials",
+        doc=DOC,
+        schedule="23 3 * * *",
+        params={
+            "credentials": Param(
+                [],
+                type="array",
+                items={"type": "string"},
+                title="Credentials",
+                description="Ids from include/cluster.yaml, one a line: postgres_appuser, flower_celery, "
+                "flower_financial_screener. None means all that are due.",
+            ),
+            "force": Param(
+                False,
+                type="boolean",
+                title="Rotate young ones too",
+                description="Rotate what is not due yet, for example because it has leaked again.",
+            ),
+        },
+    ),
+):
+    carried_out(
+        Apply(task_id="introduce"),
+        CheckSensor(task_id="accepted", check="K010"),
+        Apply(task_id="switch"),
+        CheckSensor(task_id="moved", check="K011"),
+        Apply(task_id="retire"),
+        Apply(task_id="finish"),
+    )
