@@ -38,7 +38,7 @@ with DAG(
     dagrun_timeout=timedelta(minutes=15),
     default_args={
         "owner": "infra-ops",
-        "retries": 1,
+        "retries": 2,
         "retry_delay": timedelta(seconds=10),
         "execution_timeout": timedelta(minutes=5),
         "executor_config": worker_pod("upkeep"),

@@ -25,14 +25,22 @@ class Lab:
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """`python -m lab <arguments>` on this lab; stdout and stderr come together in `stdout`."""
+        with self.started(*arguments) as process:
+            output, _ = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, output)
+
+    @contextmanager
+    def started(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """The command while it runs; its output can be read line by line."""
         command, *rest = arguments
-        return subprocess.run(
+        with subprocess.Popen(
             [sys.executable, "-m", "lab", command, "--root", str(self.root), *rest],
             cwd=PROJECT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-        )
+        ) as process:
+            yield process
 
     def do(self, *arguments: str) -> str:
         """The same for what must succeed; its output."""

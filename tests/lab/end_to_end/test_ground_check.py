@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO
 
 from tests.lab.end_to_end.conftest import Lab, wait_until
 
@@ -16,6 +17,16 @@ def without(lab: Lab, part: str) -> Iterator[None]:
         yield
     finally:
         lab.do("start", part)
+
+
+def await_line(output: IO[str], *words: str) -> None:
+    """Reads on until a line has all these words."""
+    seen = []
+    for line in output:
+        seen.append(line)
+        if all(word in line.split() for word in words):
+            return
+    raise AssertionError(f"no line with {words} in:\n{''.join(seen)}")
 
 
 def all_ready(lab: Lab) -> bool:
@@ -57,6 +68,19 @@ def test_it_fails_when_the_api_server_is_stopped(lab: Lab) -> None:
         "K001 nodes: expected Ready, saw nothing: neither the pod nor the worker could list the nodes" in result.stdout
     )
     assert f"the API server {lab.state['addresses']['apiserver']} does not answer" in result.stdout
+
+
+def test_an_api_server_that_restarts_under_a_waiting_pod_costs_tries_and_not_the_run(lab: Lab) -> None:
+    """The second try takes up the pod of the first; without that, a K3s restart would fail every runbook."""
+    wait_until(lambda: all_ready(lab), "eight nodes are Ready")
+    with lab.started("run", "ground_check") as run:
+        assert run.stdout
+        await_line(run.stdout, "pod_lists_nodes", "deferred")
+        with without(lab, "apiserver"):
+            await_line(run.stdout, "pod_lists_nodes", "up_for_retry")
+        rest = run.stdout.read()
+    assert run.returncode == 0, rest
+    assert "pod_lists_nodes                  success" in rest
 
 
 def test_it_succeeds_again_when_all_is_back(lab: Lab) -> None:
