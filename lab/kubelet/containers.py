@@ -14,7 +14,7 @@ from lab.kubelet import container_status, times
 from lab.kubelet.backoff import Backoff
 from lab.kubelet.enclosures import Command, Place, enclosure
 from lab.kubelet.launch import ImageError, StartError, prepare
-from lab.kubelet.logs import Log
+from lab.kubelet.logs import Log, last_words
 from lab.kubelet.probes import Probes
 from lab.kubelet.processes import Process
 from lab.kubelet.references import MissingReferenceError
@@ -239,8 +239,13 @@ class Container:
         finally:
             probing.cancel()
             self._running = None
-        self._ended(number, since, code)
+        self._ended(number, since, code, message=await self._last_words(number, code))
         return code
+
+    async def _last_words(self, number: int, code: int) -> str:
+        if code == 0 or self.spec.get("terminationMessagePolicy") != "FallbackToLogsOnError":
+            return ""
+        return await last_words(self._log_path(number))
 
     async def _wait_for_config(self, reason: str, message: str) -> None:
         self._set(container_status.waiting(self.status, reason, message))

@@ -128,6 +128,12 @@ async def read(path: Path, options: LogOptions, live: Log | None = None) -> Asyn
             text = _text(added, timestamps=options.timestamps)
 
 
+async def last_words(path: Path) -> str:
+    """What a termination message falls back to: the last 80 lines, and of these at most the last 2 KiB."""
+    text = b"".join([piece async for piece in read(path, LogOptions(tail_lines=80))])
+    return text[-2048:].decode(errors="replace")
+
+
 def _is_since(piece: bytes, since: datetime | None) -> bool:
     return since is None or times.parse(piece.split(b" ", 1)[0].decode()) >= since
 

@@ -131,3 +131,12 @@ def _refusal(pods: Pods, name: str, **options: object) -> tuple[int, str]:
     with pytest.raises(ApiException) as refused:
         pods.log(name, **options)
     return refused.value.status, json.loads(refused.value.body)["message"]
+
+
+def test_the_last_lines_become_the_termination_message_where_that_is_asked_for(pods: Pods) -> None:
+    """KubernetesPodOperator shows it as the reason of a failure. A file at terminationMessagePath is not read."""
+    command = ["sh", "-c", "echo the reason >&2; exit 3"]
+    for name, policy in (("asks", "FallbackToLogsOnError"), ("silent", "File")):
+        pods.create(name, {"command": command, "terminationMessagePolicy": policy})
+    messages = [ended(pods.wait(name, ended)).message for name in ("asks", "silent")]  # type: ignore[union-attr]
+    assert messages == ["the reason\n", None]
