@@ -1,4 +1,8 @@
-"""What runs inside a toolbox pod: `python -m infra_ops nodes [--result FILE]`."""
+"""The command line of the package: what runs inside a toolbox pod, and what a person runs in a terminal.
+
+nodes          lists the nodes of the cluster
+adopt          stores today's live password of a credential, after proving that it logs in
+"""
 
 from __future__ import annotations
 
@@ -9,27 +13,58 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from infra_ops.clients.kubernetes import Cluster, ClusterError
-from infra_ops.facts.nodes import read_nodes
+from infra_ops.models.problems import Problem
 
 
-def nodes() -> dict[str, Any]:
+def nodes(chosen: argparse.Namespace) -> dict[str, Any]:
     """The nodes of the cluster, as this pod's service account sees them."""
+    from infra_ops.clients.kubernetes import Cluster
+    from infra_ops.facts.nodes import read_nodes
+
     return {"nodes": [asdict(node) for node in read_nodes(Cluster())]}
 
 
-OPERATIONS = {"nodes": nodes}
+def adopt(chosen: argparse.Namespace) -> dict[str, Any]:
+    """Asks for the login that is in use today and stores it."""
+    from infra_ops.operations.adopting import adopt_from_secret, adopt_from_terminal
+
+    if chosen.secret:
+        version = adopt_from_secret(chosen.credential, chosen.username, chosen.secret)
+    else:
+        version = adopt_from_terminal(chosen.credential, chosen.username)
+    return {"credential": chosen.credential, "version": version}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="infra_ops", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(result=None)
+    commands = parser.add_subparsers(dest="operation", required=True)
+
+    listing = commands.add_parser("nodes", help=nodes.__doc__)
+    listing.add_argument("--result", type=Path, metavar="FILE", help="write the JSON result there, not to the terminal")
+    listing.set_defaults(run=nodes)
+
+    adopting = commands.add_parser("adopt", help=adopt.__doc__)
+    adopting.add_argument("credential", help="its id in include/cluster.yaml")
+    adopting.add_argument("--username", default="", help="asked for when it is not given")
+    adopting.add_argument(
+        "--secret",
+        default="",
+        metavar="NAMESPACE/NAME/KEY",
+        help="take the password from this key of a Secret instead of asking for it",
+    )
+    adopting.set_defaults(run=adopt)
+    return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="infra_ops", description=__doc__)
-    parser.add_argument("operation", choices=OPERATIONS)
-    parser.add_argument("--result", type=Path, metavar="FILE", help="write the JSON result there, not to the terminal")
-    chosen = parser.parse_args(arguments)
+    chosen = _parser().parse_args(arguments)
     try:
-        result = json.dumps(OPERATIONS[chosen.operation]())
-    except ClusterError as error:  # the last line of the log is what Airflow shows: it must be the reason
-        print(f"{chosen.operation} failed: {error}", file=sys.stderr)
+        result = json.dumps(chosen.run(chosen))
+    except Problem as problem:  # the last line of the log is what Airflow shows: it must be the reason
+        print(f"{chosen.operation} failed: {problem}", file=sys.stderr)
         return 1
     if chosen.result:
         chosen.result.write_text(result)

@@ -31,7 +31,7 @@ def due(inventory: Inventory, ids: list[str], kv: Kv, cluster: Cluster, *, now: 
     """
     rotations, reasons = [], []
     for id_ in ids or list(inventory.rotated()):
-        spec = _spec(inventory, id_)
+        spec = spec_of(inventory, id_)
         current = _adopted(inventory, id_, kv)
         begun = _begun(kv, id_, current)
         if begun is None and not force and (reason := _not_due(id_, spec, current, now)):
@@ -64,11 +64,11 @@ def again(inventory: Inventory, versions: dict[str, int], kv: Kv, cluster: Clust
 
 
 def _rotation(inventory: Inventory, id_: str, kv: Kv, cluster: Cluster, old: Stored) -> Rotation:
-    spec = _spec(inventory, id_)
-    return Rotation(id_, spec, _target(inventory, spec, kv, cluster), kv, cluster, old)
+    spec = spec_of(inventory, id_)
+    return Rotation(id_, spec, target_of(inventory, spec, kv, cluster), kv, cluster, old)
 
 
-def _spec(inventory: Inventory, id_: str) -> CredentialSpec:
+def spec_of(inventory: Inventory, id_: str) -> CredentialSpec:
     if id_ not in inventory.rotated():
         raise CannotRotate(f"{id_!r} is no credential that rotates; there are: {', '.join(inventory.rotated())}.")
     return inventory.credentials[id_]
@@ -109,7 +109,8 @@ def _not_due(id_: str, spec: CredentialSpec, current: Stored, now: datetime) -> 
     return f"{id_}: version {current.version} was set on {current.created:%Y-%m-%d %H:%M} UTC, due on {until:%Y-%m-%d}."
 
 
-def _target(inventory: Inventory, spec: CredentialSpec, kv: Kv, cluster: Cluster) -> Target:
+def target_of(inventory: Inventory, spec: CredentialSpec, kv: Kv, cluster: Cluster) -> Target:
+    """The service that a credential opens. Raises CannotRotate when its administrator's login is not stored."""
     match spec.target:
         case Postgres() as postgres:
             admin = kv.read(f"svc/{postgres.admin}")
@@ -122,4 +123,4 @@ def _target(inventory: Inventory, spec: CredentialSpec, kv: Kv, cluster: Cluster
         case Flower() as flower:
             return FlowerTarget(flower, cluster)
         case _:
-            raise CannotRotate(f"{spec.title} has no target.")
+            raise CannotRotate(f"{spec.title} is only used, never rotated: it has no target.")
