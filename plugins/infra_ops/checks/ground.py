@@ -60,7 +60,9 @@ def _node_ready(node: Node, measurement: _Measurement) -> Outcome:
 def _same_version(ground: Ground, measurement: _Measurement) -> Outcome:
     subject, expected = f"K3s on {ground.server}", "one version by SSH, kubelet and API server"
     if ground.pod is None or ground.node is None or ground.worker is None:
-        return measurement.unknown("K002", subject, expected, _missing(ground))
+        return measurement.unknown(
+            "K002", subject, expected, _missing(pod=ground.pod, node=ground.node, worker=ground.worker)
+        )
     kubelet = next((node.kubelet_version for node in ground.pod.nodes if node.name == ground.server), "no such node")
     versions = {"SSH": ground.node.version, "kubelet": kubelet, "API server": ground.worker.api_version}
     seen = ", ".join(f"{who} {version}" for who, version in versions.items())
@@ -71,7 +73,7 @@ def _same_version(ground: Ground, measurement: _Measurement) -> Outcome:
 def _same_nodes(ground: Ground, measurement: _Measurement) -> Outcome:
     subject, expected = "list of nodes", "the same to pod and worker"
     if ground.pod is None or ground.worker is None:
-        return measurement.unknown("K003", subject, expected, _missing(ground))
+        return measurement.unknown("K003", subject, expected, _missing(pod=ground.pod, worker=ground.worker))
     pod, worker = {node.name for node in ground.pod.nodes}, {node.name for node in ground.worker.nodes}
     only = [
         f"only the {who} saw {', '.join(sorted(names))}"
@@ -84,7 +86,7 @@ def _same_nodes(ground: Ground, measurement: _Measurement) -> Outcome:
 def _fresh_snapshot(ground: Ground, measurement: _Measurement) -> Outcome:
     subject, expected = f"etcd snapshot of {ground.server}", f"younger than {_hours(OLDEST_SNAPSHOT)}"
     if ground.node is None:
-        return measurement.unknown("K004", subject, expected, _missing(ground))
+        return measurement.unknown("K004", subject, expected, _missing(node=ground.node))
     if not ground.node.snapshots:
         return measurement.outcome("K004", subject, expected, "none", "the server lists no snapshot")
     newest = max(ground.node.snapshots, key=lambda snapshot: snapshot.created)
@@ -97,7 +99,7 @@ def _fresh_snapshot(ground: Ground, measurement: _Measurement) -> Outcome:
 def _store_open(ground: Ground, measurement: _Measurement) -> Outcome:
     subject, expected = "secret store", "unsealed, and it lets the worker in"
     if ground.worker is None:
-        return measurement.unknown("K005", subject, expected, _missing(ground))
+        return measurement.unknown("K005", subject, expected, _missing(worker=ground.worker))
     store = ground.worker.store
     if not store.reachable:
         return measurement.unknown("K005", subject, expected, store.problem)
@@ -105,9 +107,9 @@ def _store_open(ground: Ground, measurement: _Measurement) -> Outcome:
     return measurement.outcome("K005", subject, expected, seen, store.problem)
 
 
-def _missing(ground: Ground) -> str:
-    views = {"the pod": ground.pod, f"node {ground.server}": ground.node, "the worker": ground.worker}
-    return f"no answer from {', '.join(who for who, view in views.items() if view is None)}; see the log of its task"
+def _missing(**views: object) -> str:
+    silent = [f"the {who}" for who, view in views.items() if view is None]
+    return f"no answer from {' and '.join(silent)}: see the log of its task"
 
 
 def _hours(span: timedelta) -> str:

@@ -124,6 +124,12 @@ def test_what_depends_on_a_missing_view_is_unknown_and_nothing_else(ground: Grou
     assert {state for _, state, _ in seen} == {"unknown"}
 
 
+def test_an_unknown_outcome_names_only_those_whose_answer_it_needed() -> None:
+    reasons = {check: reason for check, _, reason in bad(Ground("rpi-1", None, SERVER, None))}
+    assert reasons["K003"] == "no answer from the pod and the worker: see the log of its task"
+    assert reasons["K005"] == "no answer from the worker: see the log of its task"
+
+
 def test_an_outcome_reads_as_a_sentence_and_travels_as_json() -> None:
     (outcome,) = not_passed(outcomes(replace(SOUND, node=replace(SERVER, version="v1.0"))))
     assert outcome.sentence() == (
