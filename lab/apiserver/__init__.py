@@ -1,7 +1,25 @@
 """The lab's Kubernetes API server: a small, honest double of kube-apiserver 1.32 as K3s runs it.
 
 It is driven by the OpenAPI schemas of the kinds, keeps objects in SQLite under a real server's keys, and refuses in a
-real server's words. Where it differs it is stricter: what it does not know it refuses.
+real server's words. A request takes this way: ``web`` (HTTP) -> ``authentication`` -> ``requests`` (what is asked) ->
+``access`` (may they?) -> ``server`` -> ``verbs``, ``subresources``, ``reviews`` or ``proxy`` -> ``registry`` (the life of
+objects: ``decoding``, ``kinds``, ``admission``) -> ``storage``.
+
+Left out, and refused where a client asks for it:
+
+- Kinds: alpha and beta versions, events.k8s.io, autoscaling/v1 HorizontalPodAutoscalers, APIServices, ComponentStatuses.
+- Subresources: portforward, proxy, ephemeralcontainers, resize, approval of certificate requests.
+- SPDY, HTTP/2, CBOR, /openapi/v2, /metrics, audit logs, rate limits (API priority and fairness).
+- Protobuf: read for the kinds in data/protobuf.yaml only; answers are always JSON.
+- Client certificates, OIDC, token Secrets of service accounts (use TokenRequest).
+- Admission webhooks and policies, conversion webhooks, LimitRanges, ResourceQuotas, NodeRestriction. **The first, third
+  and fourth are stored and have no effect**, so the lab accepts what a real cluster with such objects would refuse.
+- PUT never creates. Jobs with manualSelector, CEL rules in CustomResourceDefinitions and many rules between fields of
+  built-in kinds are not checked (see ``validation`` and ``kinds``).
+- What controllers do (replicas, garbage collection, namespaces, default accounts) is in lab/controllers.
+
+Other differences: a restart forgets the history of watches (clients relist, as after any 410); an established
+CustomResourceDefinition is told at once; all versions of a custom kind differ by name only.
 """
 
 VERSION = "v1.32.2+k3s1"

@@ -12,6 +12,7 @@ import uvicorn
 
 from lab.apiserver.authentication import TokenFileError
 from lab.apiserver.encryption import ConfigError
+from lab.apiserver.expiry import expire_events
 from lab.apiserver.server import Server, Settings
 from lab.apiserver.storage import HISTORY, InUse
 from lab.apiserver.web import App
@@ -51,9 +52,11 @@ async def serve(given: Settings) -> None:
         timeout_keep_alive=90,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
+    expiry = asyncio.create_task(expire_events(server.registry))
     try:
         await uvicorn.Server(config).serve()
     finally:
+        expiry.cancel()
         await server.close()
 
 

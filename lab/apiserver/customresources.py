@@ -34,7 +34,7 @@ def prepare(old: Object | None, new: Object, registry: Registry) -> None:
     finalizers = new["metadata"].get("finalizers") or []
     if old is None and CLEANUP not in finalizers:
         new["metadata"]["finalizers"] = [*finalizers, CLEANUP]
-    storage = [version["name"] for version in spec.get("versions") or [] if version.get("storage")]
+    storage = [version.get("name") for version in spec.get("versions") or [] if version.get("storage")]
     before = (old or {}).get("status") or {}
     stored = before.get("storedVersions") or []
     conditions = before.get("conditions") or [

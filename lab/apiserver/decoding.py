@@ -9,12 +9,13 @@ from typing import Any
 
 from lab.apiserver import defaults, errors, validation
 from lab.apiserver.authorization import User
-from lab.apiserver.errors import Cause
-from lab.apiserver.resources import Resource
+from lab.apiserver.errors import ApiError, Cause
+from lab.apiserver.resources import Resource, Subresource
 from lab.apiserver.schemas import Schema, Schemas
 
 Object = dict[str, Any]
 
+WRONG_TYPE = "in body must be of type"  # how validation.check tells a wrong type from a wrong value
 SYSTEM = User("system:apiserver", "", ("system:masters",))
 
 
@@ -36,8 +37,8 @@ class Decoder:
     def __init__(self, schemas: Schemas) -> None:
         self.schemas = schemas
 
-    def schema(self, resource: Resource) -> Schema | None:
-        return self.schemas.find(resource.group, resource.version, resource.kind)
+    def schema(self, kind: Resource | Subresource) -> Schema | None:
+        return self.schemas.find(kind.group, kind.version, kind.kind)
 
     def envelope(self, resource: Resource, body: Any) -> Object:
         """A copy of ``body`` that says which kind it is and has metadata. Raises ApiError 400 for another kind."""
@@ -68,24 +69,45 @@ class Decoder:
         return found
 
     def fields(self, resource: Resource, obj: Object, options: Options) -> None:
-        """Deal with fields that the kind does not have: refuse (Strict), warn (Warn), and drop them.
+        """Refuse values of a wrong type; refuse (Strict), tell (Warn) and drop fields that the kind does not have.
 
-        Raises ApiError 400, or 422 where a patch brought the fields.
+        Raises ApiError 400, or 422 where a patch brought them or where the kind is a custom one.
         """
-        unknown = validation.check(self.schemas, self.schema(resource), obj).unknown
-        if not unknown:
+        findings = validation.check(self.schemas, self.schema(resource), obj)
+        wrong = [(path, text) for path, text in findings.errors if WRONG_TYPE in text]
+        if wrong and resource.custom:
+            raise errors.invalid(resource.group, resource.kind, obj["metadata"].get("name", ""), wrong)
+        if wrong:
+            raise self._undecodable(resource, _go_complaint(resource.kind, *wrong[0]), options.patch)
+        if not findings.unknown:
             return
-        complaints = [f'unknown field "{path}"' for path in unknown]
+        complaints = [f'unknown field "{path}"' for path in findings.unknown]
         if options.validation == "Strict":
             text = f"strict decoding error: {', '.join(complaints)}"
-            if options.patch:
-                raise errors.invalid("", "", "", [("patch", f'Invalid value: "{options.patch}": {text}')])
-            raise errors.bad_request(
-                f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {text}'
-            )
+            raise self._undecodable(resource, text, options.patch)
         if options.validation == "Warn":
             options.warnings.extend(complaints)
-        validation.prune(obj, unknown)
+        validation.prune(obj, findings.unknown)
+
+    def typed(self, kind: Resource | Subresource, body: Any) -> Object:
+        """The body of a request that is no stored object (a review, a Scale): an object with fields of the right types.
+
+        Raises ApiError 400.
+        """
+        body = {} if body is None else body
+        if not isinstance(body, dict) or body.get("kind", kind.kind) != kind.kind:
+            raise errors.bad_request(f"the object provided is unrecognized (must be of type {kind.kind})")
+        findings = validation.check(self.schemas, self.schema(kind), body)
+        for path, text in findings.errors:
+            if WRONG_TYPE in text:
+                raise self._undecodable(kind, _go_complaint(kind.kind, path, text))
+        return body
+
+    def _undecodable(self, kind: Resource | Subresource, text: str, patch: str = "") -> ApiError:
+        if patch:
+            return errors.invalid("", "", "", [("patch", f'Invalid value: "{patch}": {text}')])
+        name = kind.kind
+        return errors.bad_request(f'{name} in version "{kind.version}" cannot be handled as a {name}: {text}')
 
     def defaults(self, resource: Resource, obj: Object) -> None:
         """Fill in what a real server fills in, in place."""
@@ -96,10 +118,18 @@ class Decoder:
         return validation.check(self.schemas, self.schema(resource), obj).errors
 
 
+def _go_complaint(kind: str, path: str, text: str) -> str:
+    """A complaint of ``validation.check`` in the words of Go's decoder."""
+    found, wanted = text.split('"')[1], text.split(WRONG_TYPE)[1].split(":")[0].strip()
+    return f"json: cannot unmarshal {found} into Go struct field {kind}.{path} of type {wanted}"
+
+
 def _without_nulls(value: Any) -> Any:
-    """A null is a missing field: Go's decoder leaves it at its zero value."""
+    """A null is a missing field: Go's decoder leaves it at its zero value. As an item of a list it is refused."""
     if isinstance(value, dict):
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
+        if None in value:
+            raise errors.bad_request("json: cannot unmarshal null into an item of a list")
         return [_without_nulls(item) for item in value]
     return value

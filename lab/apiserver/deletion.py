@@ -39,11 +39,8 @@ class DeleteOptions:
         return ORPHANS if self.policy == "Orphan" or self.orphan else ""
 
 
-def read_options(body: Any, query: Mapping[str, str]) -> DeleteOptions:
-    """From the body of a request, or from its query where it has no body. Raises ApiError 400 and 422."""
-    sent = body if isinstance(body, dict) else {}
-    if sent.get("kind") not in (None, "DeleteOptions"):
-        raise errors.bad_request(f"DeleteOptions expected, {sent['kind']} was sent")
+def read_options(sent: Object, query: Mapping[str, str]) -> DeleteOptions:
+    """From the body of a request, or from its query where the body is empty. Raises ApiError 400 and 422."""
     grace = sent.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
     policy = sent.get("propagationPolicy") or query.get("propagationPolicy") or ""
     preconditions = sent.get("preconditions") or {}
@@ -58,7 +55,7 @@ def read_options(body: Any, query: Mapping[str, str]) -> DeleteOptions:
         raise errors.invalid("meta.k8s.io", "DeleteOptions", "", causes)
     try:
         seconds = None if grace is None else int(grace)
-    except ValueError:
+    except (ValueError, TypeError):
         raise errors.bad_request(f'strconv.ParseInt: parsing "{grace}": invalid syntax') from None
     return DeleteOptions(
         seconds,

@@ -32,8 +32,6 @@ def generate_name(start: str) -> str:
 def check(resource: Resource, obj: Object) -> list[Cause]:
     """What is wrong with an object's metadata: (field, message) pairs."""
     own = obj["metadata"]
-    if not own.get("name"):
-        return [("metadata.name", "Required value: name or generateName is required")]
     causes = list(names.name_errors(resource.plural, obj))
     annotations = own.get("annotations") or {}
     if sum(len(key.encode()) + len(str(value).encode()) for key, value in annotations.items()) > ANNOTATION_BYTES:

@@ -15,7 +15,7 @@ from lab.apiserver.schemas import REFERENCE, Schemas
 Object = dict[str, Any]
 
 ROOT = "/openapi/v3"
-COMPONENTS = "#/components/schemas/"
+REFERRED = re.compile(re.escape(REFERENCE) + r'([^"]+)')
 OPTIONS = ("dryRun", "fieldManager", "fieldValidation", "force")
 _VERBS = {
     "collection": {"get": "list", "post": "create", "delete": "deletecollection"},
@@ -80,22 +80,18 @@ class OpenAPI:
 
     def _add(self, name: str, components: Object) -> None:
         """One definition and all that it refers to."""
-        if name in components:
-            return
-        text = json.dumps(self._schemas.definitions[name])
-        components[name] = json.loads(text.replace(REFERENCE, COMPONENTS))
-        for needed in re.findall(re.escape(REFERENCE) + r'([^"]+)', text):
-            self._add(needed, components)
+        if name not in components:
+            components[name] = self._schemas.definitions[name]
+            self._add_needed(components[name], components)
 
     def _add_custom(self, row: Resource, schema: Object, components: Object) -> None:
         name = ".".join([*reversed(row.group.split(".")), row.version, row.kind])
-        text = json.dumps(schema)
         kind = {"group": row.group, "version": row.version, "kind": row.kind}
-        components[name] = {
-            **json.loads(text.replace(REFERENCE, COMPONENTS)),
-            "x-kubernetes-group-version-kind": [kind],
-        }
-        for needed in re.findall(re.escape(REFERENCE) + r'([^"]+)', text):
+        components[name] = {**schema, "x-kubernetes-group-version-kind": [kind]}
+        self._add_needed(schema, components)
+
+    def _add_needed(self, schema: Object, components: Object) -> None:
+        for needed in REFERRED.findall(json.dumps(schema)):
             self._add(needed, components)
 
 

@@ -127,7 +127,7 @@ def _configuration(request: Request, target: Target) -> Object:
         applied = bodies.load_yaml(request.body)
     except yaml.YAMLError as error:
         raise errors.bad_request(f"error decoding YAML: {error}") from None
-    if not isinstance(applied, dict):
+    if not isinstance(applied, dict) or not isinstance(applied.get("metadata") or {}, dict):
         raise errors.bad_request("error decoding YAML: an object is needed")
     resource = target.resource
     applied = copy.deepcopy(applied)

@@ -98,7 +98,10 @@ class Registry:
             given.pop(name, None)
         if not given.get("name") and given.get("generateName"):
             given["name"] = metadata.generate_name(given["generateName"])
-        self._lifecycle(resource, namespace, given.get("name", ""))
+        if not given.get("name"):
+            cause = ("metadata.name", "Required value: name or generateName is required")
+            raise errors.invalid(resource.group, resource.kind, "", [cause])
+        self._lifecycle(resource, namespace, given["name"])
         given |= {"uid": str(uuid.uuid4()), "creationTimestamp": now()}
         if resource.counts_generations:
             given["generation"] = 1

@@ -8,6 +8,7 @@ from lab.apiserver import bodies, errors
 from lab.apiserver.access import Access
 from lab.apiserver.authentication import Authenticator
 from lab.apiserver.authorization import Attributes, User
+from lab.apiserver.decoding import Decoder
 from lab.apiserver.registry import now
 from lab.apiserver.requests import Request, Target
 from lab.apiserver.responses import Response, json_response
@@ -19,16 +20,15 @@ Object = dict[str, Any]
 class Reviews:
     """Answers the *Review kinds of authentication.k8s.io and authorization.k8s.io."""
 
-    def __init__(self, access: Access, authenticator: Authenticator) -> None:
+    def __init__(self, decoder: Decoder, access: Access, authenticator: Authenticator) -> None:
+        self._decoder = decoder
         self._access = access
         self._authenticator = authenticator
 
     def answer(self, request: Request, target: Target) -> Response:
         """The review that was sent, with its status. Raises ApiError 400 and 422."""
         resource = target.resource
-        body = bodies.read(request)
-        if not isinstance(body, dict) or body.get("kind", resource.kind) != resource.kind:
-            raise errors.bad_request(f"the object provided is unrecognized (must be of type {resource.kind})")
+        body = self._decoder.typed(resource, bodies.read(request))
         spec = body.get("spec") or {}
         match resource.kind:
             case "TokenReview":

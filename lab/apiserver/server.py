@@ -57,7 +57,7 @@ class Server:
         self.kubelets = KubeletProxy(self.registry, settings.certs)
         self._verbs = Verbs(self.registry, self.access)
         self._subresources = Subresources(self.registry, self.tokens)
-        self._reviews = Reviews(self.access, self.authenticator)
+        self._reviews = Reviews(self.registry.decoder, self.access, self.authenticator)
         self._openapi = OpenAPI(resources, self.registry.schemas)
         infrastructure.publish(self.registry, settings.port, (settings.certs / "ca.crt").read_text())
 

@@ -37,12 +37,16 @@ class Subresources:
             case "scale":
                 return self._scale(request, target)
             case "binding":
-                return self._bind(request, target, bodies.read(request))
+                return self._bind(request, target, self._body(request, target))
             case "eviction":
                 return self._evict(request, target)
             case "token":
                 return self._token(request, target)
         return None
+
+    def _body(self, request: Request, target: Target) -> Object:
+        spoken = target.resource.subresources.get(target.subresource, target.resource)
+        return self._registry.decoder.typed(spoken, bodies.read(request))
 
     # Scale
 
@@ -55,14 +59,15 @@ class Subresources:
 
         def scaled(live: Object) -> Object:
             if target.verb == "update":
-                wanted = bodies.read(request)
+                wanted = self._body(request, target)
             else:
                 wanted = patching.patched(registry, resource, request, _scale_of(resource, live))
-            replicas = ((wanted or {}).get("spec") or {}).get("replicas", 0)
-            if not isinstance(replicas, int) or replicas < 0:
+                wanted = registry.decoder.typed(resource.subresources["scale"], wanted)
+            replicas = (wanted.get("spec") or {}).get("replicas", 0)
+            if replicas < 0:
                 text = f"Invalid value: {replicas}: must be greater than or equal to 0"
                 raise errors.invalid("autoscaling", "Scale", target.name, [("spec.replicas", text)])
-            version = ((wanted or {}).get("metadata") or {}).get("resourceVersion")
+            version = (wanted.get("metadata") or {}).get("resourceVersion")
             if version not in (None, "", live["metadata"]["resourceVersion"]):
                 raise errors.modified(resource, target.name)
             *parents, last = _scale_path(resource, "specReplicasPath")
@@ -81,13 +86,13 @@ class Subresources:
 
     def bind(self, request: Request, target: Target) -> Response:
         """POST /bindings, where the body names the pod."""
-        body = bodies.read(request) or {}
+        body = self._body(request, target)
         name = (body.get("metadata") or {}).get("name", "")
         pods = self._registry.resource(*PODS)
         return self._bind(request, Target("create", pods, target.namespace, name, "binding"), body)
 
-    def _bind(self, request: Request, target: Target, body: Any) -> Response:
-        node = ((body or {}).get("target") or {}).get("name")
+    def _bind(self, request: Request, target: Target, body: Object) -> Response:
+        node = (body.get("target") or {}).get("name")
         if not node:
             raise errors.invalid("", "Binding", target.name, [("target.name", "Required value")])
         options = bodies.options(request, target)
@@ -109,11 +114,11 @@ class Subresources:
         return json_response(errors.success(code=201), 201)
 
     def _evict(self, request: Request, target: Target) -> Response:
-        body = bodies.read(request) or {}
+        body = self._body(request, target)
         pod = self._registry.get(target.resource, target.namespace, target.name)
         if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed", "Pending"):
             self._check_budgets(target, pod)
-        how = deletion.read_options(body.get("deleteOptions"), request.query)
+        how = deletion.read_options(body.get("deleteOptions") or {}, request.query)
         options = bodies.options(request, target)
         options.dry_run = options.dry_run or bool((body.get("deleteOptions") or {}).get("dryRun"))
         deletion.delete(self._registry, target.resource, target.namespace, target.name, how, options)
@@ -136,7 +141,7 @@ class Subresources:
     def _token(self, request: Request, target: Target) -> Response:
         registry = self._registry
         account = registry.get(target.resource, target.namespace, target.name)
-        body = bodies.read(request) or {}
+        body = self._body(request, target)
         spec = body.get("spec") or {}
         seconds = spec.get("expirationSeconds") or DEFAULT_TOKEN
         causes = []
@@ -212,8 +217,9 @@ def _scale_of(resource: Resource, obj: Object) -> Object:
     """The Scale that shows an object's replicas."""
 
     def at(which: str) -> Any:
-        found: Any = obj
-        for step in _scale_path(resource, which):
+        path = _scale_path(resource, which)
+        found: Any = obj if path else None
+        for step in path:
             found = found.get(step) if isinstance(found, dict) else None
         return found
 

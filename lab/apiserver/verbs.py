@@ -8,10 +8,10 @@ from typing import Any
 
 from lab.apiserver import bodies, deletion, errors, lists, patching, representation, selectors, watch
 from lab.apiserver.access import Access
-from lab.apiserver.decoding import Options
 from lab.apiserver.registry import Registry
 from lab.apiserver.representation import Form
 from lab.apiserver.requests import Request, Target
+from lab.apiserver.resources import Subresource
 from lab.apiserver.responses import Response, json_response
 
 Object = dict[str, Any]
@@ -22,6 +22,7 @@ RETURN_DELETED = frozenset(
     for plural in ("pods", "persistentvolumes", "persistentvolumeclaims", "podtemplates", "resourcequotas",
                    "serviceaccounts", "services")
 )  # fmt: skip
+DELETE_OPTIONS = Subresource("", "v1", "DeleteOptions", ())
 
 
 class Verbs:
@@ -100,8 +101,10 @@ class Verbs:
 
     def _delete(self, request: Request, target: Target) -> Response:
         resource = target.resource
-        how = deletion.read_options(bodies.read(request), request.query)
-        options = _delete_options(request, target)
+        body = self._delete_body(request)
+        how = deletion.read_options(body, request.query)
+        options = bodies.options(request, target)
+        options.dry_run = options.dry_run or bool(body.get("dryRun"))
         last, gone = deletion.delete(self._registry, resource, target.namespace, target.name, how, options)
         code = 202 if not gone and (how.policy == "Foreground" or how.orphan is False) else 200
         if not gone or resource.id in RETURN_DELETED:
@@ -114,10 +117,15 @@ class Verbs:
         }
         return json_response(errors.success({key: value for key, value in details.items() if value}), code)
 
+    def _delete_body(self, request: Request) -> Object:
+        return self._registry.decoder.typed(DELETE_OPTIONS, bodies.read(request))
+
     def _delete_collection(self, request: Request, target: Target) -> Response:
         resource = target.resource
-        how = deletion.read_options(bodies.read(request), request.query)
-        options = _delete_options(request, target)
+        body = self._delete_body(request)
+        how = deletion.read_options(body, request.query)
+        options = bodies.options(request, target)
+        options.dry_run = options.dry_run or bool(body.get("dryRun"))
         matches = selectors.selector(resource, request.query)
         ended = []
         for item in self._registry.list(resource, target.namespace):
@@ -136,12 +144,3 @@ def _form(request: Request) -> Form:
 
 def _object(request: Request, target: Target, obj: Object, code: int = 200) -> Response:
     return Response(code, representation.one(target.resource, obj, _form(request)))
-
-
-def _delete_options(request: Request, target: Target) -> Options:
-    """A deletion may say in its body, too, that it is only tried."""
-    options = bodies.options(request, target)
-    body = bodies.read(request)
-    if isinstance(body, dict) and body.get("dryRun"):
-        options.dry_run = True
-    return options

@@ -139,7 +139,8 @@ def test_status_and_scale_are_subresources(api: Rest, group: str, boxes: str) ->
     assert "status" not in api.get(f"{boxes}/a")
     told = api.patch(f"{boxes}/a/status", {"status": {"phase": "Ready"}, "spec": {"size": 9}})
     assert (told["status"], told["spec"]["size"], told["metadata"]["generation"]) == ({"phase": "Ready"}, 1, 1)
-    assert api.get(f"{boxes}/a/scale")["spec"] == {"replicas": 2}
+    scale = api.get(f"{boxes}/a/scale")
+    assert (scale["spec"], scale["status"]) == ({"replicas": 2}, {"replicas": 0})
     api.patch(f"{boxes}/a/scale", {"spec": {"replicas": 4}})
     changed = api.get(f"{boxes}/a")
     assert (changed["spec"]["replicas"], changed["metadata"]["generation"]) == (4, 2)
