@@ -2,12 +2,12 @@
 
 It is driven by the OpenAPI schemas of the kinds, keeps objects in SQLite under a real server's keys, and refuses in a
 real server's words. A request takes this way: ``web`` (HTTP) -> ``authentication`` -> ``requests`` (what is asked) ->
-``access`` (may they?) -> ``server`` -> ``verbs``, ``subresources``, ``reviews`` or ``proxy`` -> ``registry`` (the life of
-objects: ``decoding``, ``kinds``, ``admission``) -> ``storage``.
+``access`` (may they?) -> ``server`` -> ``verbs``, ``subresources``, ``reviews`` or ``proxy`` -> ``registry`` (the life
+of objects: ``decoding``, ``kinds``, ``admission``) -> ``storage``.
 
 Left out, and refused where a client asks for it:
 
-- Kinds: alpha and beta versions, events.k8s.io, autoscaling/v1 HorizontalPodAutoscalers, APIServices, ComponentStatuses.
+- Kinds: alpha and beta versions, events.k8s.io, autoscaling/v1, APIServices, ComponentStatuses.
 - Subresources: portforward, proxy, ephemeralcontainers, resize, approval of certificate requests.
 - SPDY, HTTP/2, CBOR, /openapi/v2, /metrics, audit logs, rate limits (API priority and fairness).
 - Protobuf: read for the kinds in data/protobuf.yaml only; answers are always JSON.
