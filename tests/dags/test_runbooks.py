@@ -158,6 +158,15 @@ def test_whichever_step_of_a_runbook_is_skipped_the_run_is_failed(dagbag: DagBag
         assert surviving(dag, TaskInstanceState.SKIPPED, [*steps, "verify"]) == [], dag.dag_id
 
 
+def test_the_state_is_measured_when_nothing_was_to_be_done_but_not_after_a_failed_step(dagbag: DagBag) -> None:
+    for dag in runbooks(dagbag).values():
+        first = next(task for task in started_when_all_is_well(dag) if task not in FRAME)
+        ends = {
+            how: run_with(dag, first, how)[1]["verify"] for how in (TaskInstanceState.SKIPPED, TaskInstanceState.FAILED)
+        }
+        assert list(ends.values()) == ["success", "upstream_failed"], dag.dag_id
+
+
 def test_an_undo_that_works_does_not_make_a_failed_run_good(dagbag: DagBag) -> None:
     for dag in runbooks(dagbag).values():
         step = next(task for task in started_when_all_is_well(dag) if task not in FRAME)

@@ -163,11 +163,11 @@ def test_a_sensor_that_ran_out_of_time_fails_with_the_last_outcomes_and_is_not_r
 
 
 def test_a_fault_in_a_measuring_function_is_not_taken_for_an_outage(
-    measured_by: Callable[[Measure], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def broken(subject: str, arguments: Mapping[str, Any]) -> Outcome:
         raise TypeError("a fault in the code")
 
-    measured_by(broken)
+    monkeypatch.setattr(lamps, "shines", broken)
     with pytest.raises(TypeError):
         asyncio.run(first_event(trigger(["red"])))
