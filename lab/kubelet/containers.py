@@ -41,8 +41,9 @@ class _Running:
 class Container:
     """One container of a pod.
 
-    `status` is its ContainerStatus object; `changed` is called whenever that changes. `former` is the status that an
-    earlier kubelet left: what was running then has ended unseen, unless the image has no process.
+    `pod` has its address in its status. `status` is the ContainerStatus object; `changed` is called whenever that
+    changes. `former` is the status that an earlier kubelet left: what was running then has ended unseen, unless the
+    image has no process.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Container:
     ) -> None:
         self.name: str = spec["name"]
         self.spec = spec
+        self.address: str = pod["status"]["podIP"]
         self.status: Object = former or container_status.fresh(spec)
         self.started = asyncio.Event()
         self._runtime = runtime

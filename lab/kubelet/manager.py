@@ -90,6 +90,7 @@ class Manager:
 
         def removed(_: asyncio.Task[None] | None = None) -> None:
             self._tasks.pop(uid, None)
+            self._runtime.addresses.release(uid)
             shutil.rmtree(self._runtime.folder_of(obj), ignore_errors=True)
 
         if uid in self._tasks:

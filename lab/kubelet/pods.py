@@ -10,7 +10,7 @@ from lab.kubelet import times
 from lab.kubelet.containers import Container, Restart
 from lab.kubelet.reporter import Reporter
 from lab.kubelet.runtime import Runtime
-from lab.kubelet.status import Containers, pod_status
+from lab.kubelet.status import ADDRESS, Containers, addresses, pod_status
 from lab.kubelet.volumes import VolumeError, Volumes
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,8 @@ class Pod:
     def __init__(self, runtime: Runtime, pod: Object) -> None:
         self.object = pod
         self._runtime = runtime
+        on_host = pod["spec"].get("hostNetwork", False)
+        self._address = ADDRESS if on_host else runtime.addresses.take(pod["metadata"]["uid"])
         self._folder = runtime.folder_of(pod)
         self._volumes = Volumes(
             runtime.kube,
@@ -165,7 +167,7 @@ class Pod:
             restart = "Always" if spec.get("restartPolicy") == "Always" else once
         return Container(
             self._runtime,
-            self.object,
+            {**self.object, "status": {**(self.object.get("status") or {}), **addresses(self._address)}},
             spec,
             self._volumes,
             field_path=f"spec.{kind}s{{{spec['name']}}}",
@@ -186,6 +188,7 @@ class Pod:
             restart_policy=self._policy,
             over=self._over,
             verdict=self._verdict,
+            address=self._address,
             start_time=self._start_time,
             now=times.seconds(),
         )

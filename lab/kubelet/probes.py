@@ -9,13 +9,13 @@ import aiohttp
 
 from lab.kube import Object
 from lab.kubelet.enclosures import Command
-from lab.kubelet.status import ADDRESS
 
 
 class Probed(Protocol):
     """What a container offers to its probes."""
 
     spec: Object
+    address: str
 
     def entering(self, argv: tuple[str, ...]) -> Command: ...
     def probed(self, *, started: bool, ready: bool) -> None: ...
@@ -97,7 +97,8 @@ class Probes:
             return await self._get(probe["httpGet"])
         if "tcpSocket" in probe:
             target = probe["tcpSocket"]
-            _, writer = await asyncio.open_connection(target.get("host") or ADDRESS, self._port(target["port"]))
+            host = target.get("host") or self._container.address
+            _, writer = await asyncio.open_connection(host, self._port(target["port"]))
             writer.close()
             return ""
         return f"the lab does not know this kind of probe: {', '.join(sorted(probe))}"
@@ -121,7 +122,8 @@ class Probes:
 
     async def _get(self, target: Object) -> str:
         scheme, path = target.get("scheme", "HTTP").lower(), target.get("path") or "/"
-        url = f"{scheme}://{target.get('host') or ADDRESS}:{self._port(target['port'])}{path}"
+        host = target.get("host") or self._container.address
+        url = f"{scheme}://{host}:{self._port(target['port'])}{path}"
         headers = {header["name"]: header["value"] for header in target.get("httpHeaders") or []}
         # A real kubelet does not verify a container's certificate either.
         async with aiohttp.ClientSession() as session, session.get(url, headers=headers, ssl=False) as answer:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from lab.kube import Kube, Object
+from lab.kubelet.addresses import Addresses
 from lab.kubelet.events import Recorder
 from lab.kubelet.images import Images
 from lab.kubelet.processes import MARK
@@ -28,6 +29,7 @@ class Runtime:
     node_root: Path
     path: str
     namespaces: bool
+    addresses: Addresses = field(default_factory=Addresses)
 
     def folder_of(self, pod: Object) -> Path:
         """The folder of one pod: volumes, logs and homes of its containers."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from lab.kube import Object, Objects
 from lab.kubelet.container_status import exit_code
 
-ADDRESS = "127.0.0.1"  # pods share the network of this machine
+ADDRESS = "127.0.0.1"  # of every node: they share the network of this machine
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ def pod_status(
     restart_policy: str,
     over: bool,
     verdict: Object | None,
+    address: str,
     start_time: str,
     now: str,
 ) -> Object:
@@ -47,20 +48,18 @@ def pod_status(
     """
     status = {"phase": phase_of(containers, restart_policy, over=over), **(verdict or {})}
     status["conditions"] = _conditions(former, _wanted_conditions(containers, status["phase"]), now)
-    status |= {
-        "hostIP": ADDRESS,
-        "hostIPs": [{"ip": ADDRESS}],
-        "podIP": ADDRESS,
-        "podIPs": [{"ip": ADDRESS}],
-        "startTime": start_time,
-        "containerStatuses": containers.main,
-    }
+    status |= {**addresses(address), "startTime": start_time, "containerStatuses": containers.main}
     if containers.init:
         # An init container that has done its work counts as ready.
         status["initContainerStatuses"] = [
             {**each, "ready": each["ready"] or exit_code(each) == 0} for each in containers.init
         ]
     return status
+
+
+def addresses(pod: str) -> Object:
+    """The status fields that tell where a pod is, known before its containers start."""
+    return {"hostIP": ADDRESS, "hostIPs": [{"ip": ADDRESS}], "podIP": pod, "podIPs": [{"ip": pod}]}
 
 
 def phase_of(containers: Containers, restart_policy: str, *, over: bool) -> str:

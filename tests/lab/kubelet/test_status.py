@@ -53,7 +53,7 @@ def test_the_phase_when_nothing_will_start_again(init, main, phase: str) -> None
 
 
 def test_a_condition_keeps_its_time_until_it_changes() -> None:
-    options = {"restart_policy": "Always", "over": False, "verdict": None, "start_time": "t0"}
+    options = {"restart_policy": "Always", "over": False, "verdict": None, "start_time": "t0", "address": "127.42.0.1"}
     first = pod_status(Containers([], [running(ready=False)]), [], now="t1", **options)
     second = pod_status(Containers([], [running()]), first["conditions"], now="t2", **options)
     since = {each["type"]: each["lastTransitionTime"] for each in second["conditions"]}
@@ -62,8 +62,8 @@ def test_a_condition_keeps_its_time_until_it_changes() -> None:
 
 def test_a_reason_that_no_longer_holds_is_taken_back() -> None:
     """A patch merges conditions, so it must say null."""
-    options = {"restart_policy": "Always", "over": False, "verdict": None, "start_time": "t0", "now": "t1"}
-    status = pod_status(Containers([], [running()]), [], **options)
+    options = {"restart_policy": "Always", "over": False, "verdict": None, "start_time": "t0", "address": "127.42.0.1"}
+    status = pod_status(Containers([], [running()]), [], now="t1", **options)
     ready = next(each for each in status["conditions"] if each["type"] == "Ready")
     assert (ready["status"], ready["reason"], ready["message"]) == ("True", None, None)
 
