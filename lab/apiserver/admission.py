@@ -10,6 +10,7 @@ from typing import Any
 
 from lab.apiserver import errors, kinds, podsecurity, serviceaccounts
 from lab.apiserver.access import GROUP, Access
+from lab.apiserver.customresources import DEFINITIONS
 from lab.apiserver.decoding import Options
 from lab.apiserver.deletion import PODS
 from lab.apiserver.registry import NAMESPACES, Registry
@@ -36,6 +37,8 @@ class AdmissionPlugins:
     def mutate(self, resource: Resource, old: Object | None, new: Object, options: Options) -> None:
         if old is not None:
             return
+        if resource.custom:
+            self._check_definition(resource)
         if resource.id == PODS:
             new.setdefault("spec", {})
             serviceaccounts.admit(self._registry, resource, new)
@@ -53,6 +56,11 @@ class AdmissionPlugins:
             self._check_namespace(resource, old, new, options)
         elif kinds.pod_template(resource, new):
             self._check_pod(resource, old, new, options)
+
+    def _check_definition(self, resource: Resource) -> None:
+        definition = self._registry.find(self._registry.resource(*DEFINITIONS), "", resource.qualified)
+        if definition and definition["metadata"].get("deletionTimestamp"):
+            raise errors.not_allowed("create not allowed while custom resource definition is terminating")
 
     def _prioritize(self, resource: Resource, pod: Object) -> None:
         spec, name = pod["spec"], pod["metadata"].get("name", "")

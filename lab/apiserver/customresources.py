@@ -1,16 +1,13 @@
-"""CustomResourceDefinitions: what they must say, and the resources that they add to the server."""
+"""CustomResourceDefinitions: what they must say, and the rows that they add to the resource table."""
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import json
 from typing import TYPE_CHECKING, Any
 
 from lab.apiserver.errors import Cause
-from lab.apiserver.resources import Resource, Resources, Subresource
-from lab.apiserver.schemas import Schemas
-from lab.apiserver.storage import Event
+from lab.apiserver.resources import Resource, Subresource
 
 if TYPE_CHECKING:
     from lab.apiserver.registry import Registry
@@ -80,8 +77,8 @@ def check(old: Object | None, new: Object) -> list[Cause]:
     return causes
 
 
-def rows(definition: Object) -> list[Resource]:
-    """The resources, one for each served version, of a definition."""
+def rows(definition: Object, *, served: bool = True) -> list[Resource]:
+    """The resources of a definition, one for each version that is ``served`` (or for all versions)."""
     spec = definition["spec"]
     given = spec["names"]
     storage = next(version["name"] for version in spec["versions"] if version.get("storage"))
@@ -102,7 +99,7 @@ def rows(definition: Object) -> list[Resource]:
             converts_by_webhook=(spec.get("conversion") or {}).get("strategy") == "Webhook",
         )
         for version in spec["versions"]
-        if version.get("served")
+        if version.get("served") or not served
     ]
 
 
@@ -114,79 +111,3 @@ def _subresources(group: str, version: Object, kind: str) -> dict[str, Subresour
     if "scale" in declared:
         found["scale"] = Subresource("autoscaling", "v1", "Scale", _STATUS_VERBS)
     return found
-
-
-class Definitions:
-    """Keeps the resource table and the schemas in step with the stored definitions, and ends what they leave behind."""
-
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-        self._resources: Resources = registry.resources
-        self._schemas: Schemas = registry.schemas
-        self._resource = registry.resource(*DEFINITIONS)
-        for definition in registry.list(self._resource):
-            self._serve(definition)
-        registry.store.listeners.append(self._hear)
-
-    def _hear(self, event: Event) -> None:
-        value = event.new.value
-        if event.new.key.startswith(self._resource.prefix):
-            if event.deleted:
-                self._forget(value)
-            else:
-                self._serve(value)
-                if value["metadata"].get("deletionTimestamp"):
-                    _soon(self._clean, value["metadata"]["name"])
-        elif event.deleted:
-            group = value["apiVersion"].rpartition("/")[0]
-            for row in self._resources:
-                if row.custom and row.group == group and row.kind == value["kind"]:
-                    _soon(self._clean, row.qualified)
-                    break
-
-    def _serve(self, definition: Object) -> None:
-        spec = definition["spec"]
-        served = rows(definition)
-        for version in spec["versions"]:
-            self._schemas.remove_custom(spec["group"], version["name"], spec["names"]["kind"])
-        for row in served:
-            schema = ((row.custom or {}).get("schema") or {}).get("openAPIV3Schema")
-            self._schemas.add_custom(row.group, row.version, row.kind, schema)
-        self._resources.serve(definition["metadata"]["name"], served)
-
-    def _forget(self, definition: Object) -> None:
-        spec = definition["spec"]
-        for version in spec["versions"]:
-            self._schemas.remove_custom(spec["group"], version["name"], spec["names"]["kind"])
-        self._resources.serve(definition["metadata"]["name"], [])
-
-    def _clean(self, name: str) -> None:
-        """Delete the objects of a definition that is going away; let it go when none is left."""
-        from lab.apiserver import deletion
-
-        definition = self._registry.find(self._resource, "", name)
-        if definition is None or not definition["metadata"].get("deletionTimestamp"):
-            return
-        if CLEANUP not in definition["metadata"].get("finalizers", []):
-            return
-        row = rows(definition)[0]
-        for item in self._registry.list(row):
-            own = item["metadata"]
-            if not own.get("deletionTimestamp"):
-                deletion.delete(self._registry, row, own.get("namespace", ""), own["name"])
-        if not self._registry.list(row):
-            self._registry.update(self._resource, "", name, _without_cleanup)
-
-
-def _without_cleanup(definition: Object) -> Object:
-    own = definition["metadata"]
-    own["finalizers"] = [item for item in own["finalizers"] if item != CLEANUP]
-    return definition
-
-
-def _soon(step: Any, name: str) -> None:
-    """After the present write: listeners must not write, or watchers would see events out of order."""
-    try:
-        asyncio.get_running_loop().call_soon(step, name)
-    except RuntimeError:
-        step(name)  # before the server runs, there are no watchers

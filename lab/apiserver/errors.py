@@ -75,16 +75,16 @@ def forbidden_path(message: str) -> ApiError:
     return ApiError(403, "Forbidden", f"forbidden: {message}", {})
 
 
-def unknown_path() -> ApiError:
-    return ApiError(404, "NotFound", "the server could not find the requested resource", {})
-
-
 def not_found(resource: Resource, name: str) -> ApiError:
     return ApiError(404, "NotFound", f'{resource.qualified} "{name}" not found', _details(resource, name))
 
 
+def not_allowed(message: str) -> ApiError:
+    return ApiError(405, "MethodNotAllowed", message, {})
+
+
 def method_not_allowed() -> ApiError:
-    return ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
+    return not_allowed("the server does not allow this method on the requested resource")
 
 
 def already_exists(resource: Resource, name: str) -> ApiError:

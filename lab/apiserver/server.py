@@ -10,7 +10,7 @@ from lab.apiserver import VERSION, discovery, encryption, errors, infrastructure
 from lab.apiserver.access import Access
 from lab.apiserver.admission import AdmissionPlugins
 from lab.apiserver.authentication import Authenticator, read_tokens
-from lab.apiserver.customresources import Definitions
+from lab.apiserver.definitions import Definitions
 from lab.apiserver.openapi import OpenAPI
 from lab.apiserver.proxy import KubeletProxy
 from lab.apiserver.registry import Registry

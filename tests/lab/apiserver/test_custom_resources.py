@@ -181,6 +181,12 @@ def test_a_definition_takes_its_objects_with_it(api: Rest, group: str, boxes: st
     with api.watch(DEFINITIONS, fieldSelector=f"metadata.name=boxes.{group}") as watch:
         kind, ending = watch.next()
         assert (kind, bool(ending["metadata"]["deletionTimestamp"])) == ("ADDED", True)
+        refused = api.request("POST", boxes, json=box(group, "c"))
+        assert status(refused) == (
+            405,
+            "MethodNotAllowed",
+            "create not allowed while custom resource definition is terminating",
+        )
         api.patch(f"{boxes}/b", {"metadata": {"finalizers": None}})
         while kind != "DELETED":
             kind, _ = watch.next()
