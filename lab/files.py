@@ -18,6 +18,8 @@ def write(path: Path, content: str | bytes, mode: int = 0o600) -> None:
             stream.write(data)
         fresh.chmod(mode)  # not subject to the umask, and right for a left-over file too
         fresh.replace(path)
-    except BaseException:
+    except BaseException as error:
         fresh.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # "No space left on device" alone does not say where
         raise

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+import requests
 
 from lab.layout import PROJECT
+from tests.lab.servers import ApiServer
 
 UP = ("up", "--without", "airflow")
 QUICK = 20  # seconds
@@ -169,6 +171,34 @@ runpy.run_module("lab", run_name="__main__")
         answer.stderr
         == f"Airflow 3.0.2 and its pins need Python 3.11 or 3.12, and this is {number}: use .venv/bin/python.\n"
     )
+
+
+def test_a_lab_on_a_given_api_server(root: Path, tmp_path: Path) -> None:
+    """Here another API server of the lab plays the real one. It is named, and used only once called disposable."""
+    (tmp_path / "given").mkdir()
+    with ApiServer(tmp_path / "given") as given:
+        unsure = lab(root, *UP, "--kubeconfig", str(given.kubeconfig))
+        assert unsure.returncode == 1
+        assert f"names the API server {given.url}" in unsure.stderr
+
+        up = lab(root, *UP, "--kubeconfig", str(given.kubeconfig), "--disposable", "--detach")
+        assert up.returncode == 0, up.stdout + up.stderr
+        state = json.loads((root / "state.json").read_text())
+        assert state["addresses"]["apiserver"] == given.url
+        assert not (root / "data" / "apiserver").exists()
+        nodes = requests.get(
+            f"{given.url}/api/v1/nodes",
+            headers={"Authorization": f"Bearer {given.tokens['lab-admin']}"},
+            verify=given.ca,
+            timeout=10,
+        ).json()["items"]
+        assert [node["metadata"]["labels"]["infra-ops.lab/node"] for node in nodes] == ["true"] * 8
+
+        # A lab that has been there before finds its own nodes again and is let in.
+        assert lab(root, "down").returncode == 0
+        again = lab(root, *UP, "--kubeconfig", str(given.kubeconfig), "--disposable", "--detach")
+        assert again.returncode == 0, again.stdout + again.stderr
+        assert lab(root, "down").returncode == 0
 
 
 def test_the_confirmation_alone_makes_no_sense(root: Path) -> None:

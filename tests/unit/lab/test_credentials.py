@@ -47,7 +47,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left on device: .*state.json"):
         files.write(target, "new")
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
