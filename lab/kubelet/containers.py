@@ -61,7 +61,7 @@ class Container:
         self.name: str = spec["name"]
         self.spec = spec
         self.address: str = pod["status"]["podIP"]
-        self.status: Object = former or container_status.fresh(spec)
+        self.status: Object = container_status.fresh(spec) | (former or {})
         self.started = asyncio.Event()
         self._runtime = runtime
         self._pod = pod
@@ -76,20 +76,14 @@ class Container:
         self._task: asyncio.Task[int] | None = None
         self._running: _Running | None = None
         self._log: Log | None = None
-        if former and "running" in former["state"] and not self.held:
-            self._ended(former["restartCount"], former["state"]["running"]["startedAt"], _UNSEEN_END, reason="Unknown")
+        if not self.held:
+            self._note_unseen_end()
 
     @property
     def held(self) -> bool:
         """Whether the image has no process: the container only counts as running."""
         image = self._runtime.images.find(self.spec["image"])
         return image is not None and image.held
-
-    @property
-    def settled(self) -> bool:
-        """Whether it has ended and will not start again."""
-        code = container_status.exit_code(self.status)
-        return code is not None and not self._starts_again(code)
 
     def start(self) -> None:
         """Begin its life in the background; a settled container stays as it is."""
@@ -281,6 +275,17 @@ class Container:
         self._set(container_status.waiting(self.status, "CrashLoopBackOff", message))
         self._tell("Warning", "BackOff", f"Back-off restarting failed container {self.name} in pod {pod}")
         await self._pause(seconds)
+
+    def _note_unseen_end(self) -> None:
+        """What an earlier kubelet had running has ended with it.
+
+        The log tells of a start that the API server never heard of: a pod that must not restart runs at most once.
+        """
+        running, number = self.status["state"].get("running"), container_status.next_number(self.status)
+        if running:
+            self._ended(self.status["restartCount"], running["startedAt"], _UNSEEN_END, reason="Unknown")
+        elif self._log_path(number).exists():
+            self._ended(number, times.seconds(), _UNSEEN_END, reason="Unknown")
 
     def _starts_again(self, code: int) -> bool:
         return self._restart == "Always" or (self._restart == "OnFailure" and code != 0)

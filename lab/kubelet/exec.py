@@ -88,9 +88,11 @@ async def _run(socket: web.WebSocketResponse, command: Command, streams: Streams
 async def _receive(socket: web.WebSocketResponse, session: Session, streams: Streams) -> None:
     """Pass on what the caller sends, until the caller goes away."""
     async for message in socket:
-        if message.type is not WSMsgType.BINARY or not message.data:
+        # The Python client sends text, which a real API server passes on as it is.
+        data = message.data.encode() if message.type is WSMsgType.TEXT else message.data
+        if message.type not in (WSMsgType.BINARY, WSMsgType.TEXT) or not data:
             continue
-        channel, content = message.data[0], message.data[1:]
+        channel, content = data[0], data[1:]
         if channel == _STDIN and streams.stdin:
             await session.feed(content)
         elif channel == _CLOSE and content == bytes([_STDIN]):

@@ -88,6 +88,10 @@ class Kubelet:
         """The processes of pods."""
         return [process for process in psutil.process_iter() if _environment(process).get(MARK) == str(self.root)]
 
+    def sleepers(self, seconds: int) -> list[psutil.Process]:
+        """Those processes of pods that are `sleep SECONDS`."""
+        return [each for each in self.processes() if _arguments(each)[-2:] == ["sleep", str(seconds)]]
+
     def switch(self, node: str, *, on: bool) -> None:
         """Work a node's power switch, and wait until the kubelet has noticed."""
         switch = self.node_root / node / "off"
@@ -112,6 +116,13 @@ class Kubelet:
         with contextlib.suppress(OSError):
             return urllib.request.urlopen(f"https://127.0.0.1:{self.port}/healthz", context=tls).status == 200
         return False
+
+
+def _arguments(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 def _environment(process: psutil.Process) -> dict[str, str]:

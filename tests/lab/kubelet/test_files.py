@@ -151,6 +151,19 @@ def test_the_service_account_opens_the_api_server(pods: Pods, request: pytest.Fi
     assert pods.log("caller") == f"system:serviceaccount:{pods.namespace}:default\n"
 
 
+def test_a_container_finds_its_own_processes_only(
+    pods: Pods, kubectl: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    bystander = subprocess.Popen(["sleep", "60"])
+    try:
+        pods.create("alone", {"command": ["sleep", "60"]})
+        pods.wait_running("alone")
+        assert kubectl("exec", "alone", "--", "pgrep", "--exact", "--count", "sleep").stdout == "1\n"
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
 def test_the_side_car_that_holds_xcom_is_ended_as_the_pod_operator_does_it(
     pods: Pods, kubectl: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

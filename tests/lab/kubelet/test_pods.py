@@ -1,6 +1,8 @@
 """A pod's life, as its status and events tell it."""
 
+import subprocess
 import time
+from collections.abc import Callable
 
 import pytest
 from kubernetes.client.exceptions import ApiException
@@ -51,9 +53,14 @@ def test_a_signal_n_is_reported_as_128_plus_n(pods: Pods) -> None:
     assert ended(pod).exit_code == 139
 
 
-def test_background_processes_end_with_the_container(pods: Pods, kubelet: Kubelet) -> None:
-    pods.run("parent", "sleep 1234 & echo started")
-    wait_until(lambda: not [each for each in kubelet.processes() if "1234" in each.cmdline()])
+def test_background_processes_end_with_the_container(
+    pods: Pods, kubelet: Kubelet, kubectl: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    pods.create("parent", shell("sleep 1234 & until [ -e /tmp/go ]; do sleep 0.05; done"))
+    wait_until(lambda: kubelet.sleepers(1234))
+    kubectl("exec", "parent", "--", "touch", "/tmp/go")
+    pods.wait("parent", lambda pod: pod.status.phase == "Succeeded")
+    wait_until(lambda: not kubelet.sleepers(1234))
 
 
 def test_init_containers_run_one_after_the_other_and_first(pods: Pods) -> None:
@@ -183,11 +190,11 @@ def test_a_process_that_ignores_sigterm_is_killed_after_the_grace_period(pods: P
 
 
 def test_a_forced_deletion_leaves_no_process(pods: Pods, kubelet: Kubelet) -> None:
-    pods.create("forced", shell("trap '' TERM; echo up; sleep 4321"))
-    pods.wait_log("forced", "up")
+    pods.create("forced", shell("trap '' TERM; sleep 4321"))
+    wait_until(lambda: kubelet.sleepers(4321))
     uid = pods.get("forced").metadata.uid
     pods.api.delete_namespaced_pod("forced", pods.namespace, grace_period_seconds=0)
-    wait_until(lambda: not [each for each in kubelet.processes() if "4321" in each.cmdline()])
+    wait_until(lambda: not kubelet.sleepers(4321))
     wait_until(lambda: not (kubelet.root / "pods" / uid).exists())
 
 

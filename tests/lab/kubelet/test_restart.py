@@ -1,6 +1,7 @@
 """What happens to pods when the kubelet itself ends, and when it comes back."""
 
 import psutil
+import pytest
 
 from tests.lab.kubelet.support import Kubelet, Pods, ended, wait_until
 
@@ -9,7 +10,7 @@ SLEEPER = {"command": ["sh", "-c", "echo up; sleep 999"]}
 
 def test_a_stopped_kubelet_leaves_no_process(kubelet: Kubelet, pods: Pods) -> None:
     pods.create("sleeper", SLEEPER)
-    pods.wait_log("sleeper", "up")
+    wait_until(lambda: kubelet.sleepers(999))
     try:
         kubelet.stop()
         assert kubelet.processes() == []
@@ -17,11 +18,12 @@ def test_a_stopped_kubelet_leaves_no_process(kubelet: Kubelet, pods: Pods) -> No
         kubelet.start()
 
 
+@pytest.mark.parametrize("kubelet", ["namespaces", "rewriting"], indirect=True)
 def test_a_killed_kubelet_leaves_no_process_after_its_next_start(kubelet: Kubelet, pods: Pods) -> None:
     """Those of its pods die with it, those that left their parents behind are swept at the next start."""
     # The second process hides from the container: another session, and no parent that would pass a signal on.
-    pods.create("sleeper", {"command": ["sh", "-c", "setsid sleep 998 & echo up; sleep 999"]})
-    pods.wait_log("sleeper", "up")
+    pods.create("sleeper", {"command": ["sh", "-c", "setsid sleep 998 & sleep 999"]})
+    wait_until(lambda: kubelet.sleepers(998) and kubelet.sleepers(999))
     before = {process.pid for process in kubelet.processes()}
     try:
         kubelet.kill()
@@ -38,6 +40,21 @@ def test_a_pod_that_never_restarts_fails_when_its_process_was_lost(kubelet: Kube
     assert end is not None
     assert (end.exit_code, end.reason) == (255, "Unknown")
     assert pods.log("lost") == "up\n"
+
+
+def test_a_start_of_which_the_api_server_never_heard_still_counts(kubelet: Kubelet, pods: Pods) -> None:
+    """Killed between the start of a process and the report of it; a pod that never restarts runs at most once."""
+    pods.create("unheard", SLEEPER)
+    pods.wait_log("unheard", "up")
+    kubelet.kill()
+
+    unheard = {"name": "c0", "image": "busybox", "imageID": "", "ready": False, "restartCount": 0,
+               "state": {"waiting": {"reason": "ContainerCreating"}}}  # fmt: skip
+    body = {"status": {"phase": "Pending", "containerStatuses": [unheard]}}
+    pods.api.patch_namespaced_pod_status("unheard", pods.namespace, body)
+    kubelet.start()
+    end = ended(pods.wait("unheard", lambda pod: pod.status.phase == "Failed"))
+    assert (end.exit_code, end.reason) == (255, "Unknown")
 
 
 def test_a_pod_that_always_restarts_is_started_again(kubelet: Kubelet, pods: Pods) -> None:
