@@ -117,7 +117,10 @@ def _merge_list(
             raise MalformedPatch("invalid patch format of primitive list")
         if key and key not in item:
             raise MalformedPatch(f"map: {item} does not contain declared merge key: {key}")
-        return item[key] if key else item
+        found = item[key] if key else item
+        if isinstance(found, dict | list):
+            raise MalformedPatch(f"map: {item} has a merge key {key} that is neither text nor number")
+        return found
 
     plain = [item for item in items if not isinstance(item, dict) or "$patch" not in item]
     if order and not _is_subsequence([identity(item) for item in plain], [identity(item) for item in order]):

@@ -101,17 +101,16 @@ def _has_type(value: Any, name: str) -> bool:
 def _out_of_bounds(node: Schema, value: Any, path: str) -> list[str]:
     """What the enum, bounds, lengths and pattern of one node say against a value of the right type."""
     texts = []
-    shown = json.dumps(value, ensure_ascii=False)
     if "enum" in node and value not in node["enum"]:
         choices = ", ".join(json.dumps(choice) for choice in node["enum"])
-        texts.append(f"Unsupported value: {shown}: supported values: {choices}")
+        texts.append(f"Unsupported value: {_shown(value)}: supported values: {choices}")
     match value:
         case bool():
             pass
         case int() | float():
-            texts += [f"Invalid value: {shown}: {path} in body should be {text}" for text in _number(node, value)]
+            texts += [f"Invalid value: {value}: {path} in body should be {text}" for text in _number(node, value)]
         case str():
-            texts += [f"Invalid value: {shown}: {path} in body should {text}" for text in _string(node, value)]
+            texts += [f"Invalid value: {_shown(value)}: {path} in body should {text}" for text in _string(node, value)]
             if len(value) > node.get("maxLength", len(value)):
                 texts.append(f"Too long: may not be more than {node['maxLength']} bytes")
         case list():
@@ -121,6 +120,10 @@ def _out_of_bounds(node: Schema, value: Any, path: str) -> list[str]:
         case dict():
             texts += _size(node, len(value), path, "Properties", "properties")
     return texts
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _number(node: Schema, value: float) -> list[str]:

@@ -37,6 +37,12 @@ def test_a_strategic_patch_merges_lists_by_their_key(api: Rest, path: str) -> No
     assert image_of(left) == [("other", "x:1")]
 
 
+def test_a_strategic_patch_needs_keys_that_can_be_compared(api: Rest, path: str) -> None:
+    api.create(path, deployment("a"))
+    response = api.send_patch(f"{path}/a", containers({"name": {}, "image": "x:1"}), STRATEGIC_PATCH)
+    assert status(response)[:2] == (400, "BadRequest")
+
+
 def test_a_json_patch_is_all_or_nothing(api: Rest, namespace: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/configmaps"
     api.create(path, configmap("a", x="1"))

@@ -139,7 +139,8 @@ def test_status_and_spec_are_written_at_their_own_places(api: Rest, namespace: s
     path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
     api.create(path, deployment("a") | {"status": {"replicas": 7}})
     assert api.get(f"{path}/a").get("status", {}).get("replicas") != 7
-    api.patch(f"{path}/a", {"status": {"replicas": 8}, "spec": {"replicas": 0}})
+    changed = api.patch(f"{path}/a", {"status": {"replicas": 8}, "spec": {"replicas": 0}})
+    assert changed.get("status", {}).get("replicas") != 8
     told = api.patch(f"{path}/a/status", {"status": {"replicas": 3}, "spec": {"replicas": 99}})
     assert (told["status"]["replicas"], told["spec"]["replicas"]) == (3, 0)
 
