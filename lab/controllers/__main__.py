@@ -11,8 +11,11 @@ from pathlib import Path
 import yaml
 
 from lab.controllers import garbage, namespaces, nodelifecycle, serviceaccounts
+from lab.controllers.rival import is_managed
 from lab.controllers.workloads import controller as workloads
 from lab.kube import Kube
+
+log = logging.getLogger(__name__)
 
 
 def _authority(kubeconfig: Path) -> str:
@@ -26,9 +29,12 @@ def _authority(kubeconfig: Path) -> str:
     raise ValueError(f"{kubeconfig} names no certificate authority, which pods need to trust the API server")
 
 
-async def _run(kubeconfig: Path, node_grace: float) -> None:
+async def _run(kubeconfig: Path, node_grace: float, *, unless_managed: bool) -> None:
     authority = _authority(kubeconfig)
     async with Kube(kubeconfig) as kube, asyncio.TaskGroup() as group:
+        if unless_managed and await is_managed(kube):
+            log.info("%s has a controller manager of its own: nothing is done here", kube.server)
+            await asyncio.Event().wait()
         group.create_task(serviceaccounts.run(kube, authority))
         group.create_task(namespaces.run(kube))
         group.create_task(garbage.run(kube))
@@ -36,8 +42,8 @@ async def _run(kubeconfig: Path, node_grace: float) -> None:
         group.create_task(workloads.run(kube))
 
 
-async def _until_stopped(kubeconfig: Path, node_grace: float) -> None:
-    running = asyncio.ensure_future(_run(kubeconfig, node_grace))
+async def _until_stopped(kubeconfig: Path, node_grace: float, *, unless_managed: bool) -> None:
+    running = asyncio.ensure_future(_run(kubeconfig, node_grace, unless_managed=unless_managed))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, running.cancel)
     try:
@@ -56,9 +62,14 @@ def main() -> int:
         metavar="SECONDS",
         help="without a heartbeat for that long, a node counts as unreachable",
     )
+    parser.add_argument(
+        "--unless-managed",
+        action="store_true",
+        help="look first whether the cluster has a controller manager, and leave everything to it",
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    asyncio.run(_until_stopped(arguments.kubeconfig, arguments.node_grace))
+    asyncio.run(_until_stopped(arguments.kubeconfig, arguments.node_grace, unless_managed=arguments.unless_managed))
     return 0
 
 

@@ -38,9 +38,11 @@ def apiserver(lab: Lab) -> Service:
 
 
 def controllers(lab: Lab) -> Service:
-    """`python -m lab.controllers`, which serves nobody."""
+    """`python -m lab.controllers`, which serves nobody. On a given API server it yields to a controller manager."""
+    given = lab.given_kubeconfig
+    identity = ("--kubeconfig", str(given or lab.kubeconfigs / "controllers"))
     return Service(
         name="controllers",
-        command=(sys.executable, "-m", "lab.controllers", "--kubeconfig", str(lab.kubeconfigs / "controllers")),
+        command=(sys.executable, "-m", "lab.controllers", *identity, *(("--unless-managed",) if given else ())),
         after=("apiserver",),
     )

@@ -11,10 +11,11 @@ from lab.supervisor.service import Service
 def services(
     lab: Lab, *, with_celery: bool = False, with_airflow: bool = True, executor: Executor = "local"
 ) -> list[Service]:
-    """All services of this lab. On a given API server the lab brings neither its own nor the controllers."""
+    """All services of this lab. On a given API server the lab does not bring its own."""
     chosen = [postgres.postgres(lab), nodes.nodes(lab), kubelet.kubelet(lab), openbao.openbao(lab)]
+    chosen += [apiserver.controllers(lab)]
     if lab.given_kubeconfig is None:
-        chosen += [apiserver.apiserver(lab), apiserver.controllers(lab)]
+        chosen += [apiserver.apiserver(lab)]
     if with_airflow:
         chosen += airflow.services(lab, executor)
     if with_celery:
