@@ -68,6 +68,11 @@ def test_environments_hold_no_secret(lab: Lab) -> None:
         assert [secret for secret in secrets if secret in " ".join(environment.values())] == []
 
 
+def test_what_tasks_measure_here_is_marked_as_the_labs(lab: Lab) -> None:
+    """So that it never counts for a real cluster (infra_ops/airflow/evidence.py)."""
+    assert {environment["INFRA_OPS_ORIGIN"] for environment in (of_components(lab), of_workers(lab))} == {"lab"}
+
+
 def test_every_node_is_a_connection_with_its_host_key(lab: Lab) -> None:
     connection = json.loads(of_components(lab)["AIRFLOW_CONN_NODE_RPI_8"])
     assert connection["port"] == lab.ports.of("rpi-8")
