@@ -176,6 +176,12 @@ def test_the_python_client_runs_a_command(server: ApiServer, kubelet: FakeKubele
     assert run.returncode == 0
 
 
+def test_the_python_client_reads_a_log(server: ApiServer, kubelet: FakeKubelet) -> None:
+    """As text, not as the repr of bytes that some versions of it make of a log."""
+    core = CoreV1Api(Cluster(server.kubeconfig, server.url, server.ca, real=False).client())
+    assert core.read_namespaced_pod_log("p", "default", container="main") == "first line\n"
+
+
 def test_an_exec_that_cannot_be_says_why(kubectl: Kubectl) -> None:
     lost = kubectl.run("exec", "lost", "--", "true")
     assert 'pods "lost" not found' in lost.stderr

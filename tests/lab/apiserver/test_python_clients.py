@@ -15,6 +15,7 @@ from kubernetes.dynamic import DynamicClient
 from tests.lab.apiserver.objects import configmap, deployment, pod
 from tests.lab.apiserver.rest import Rest
 from tests.lab.cluster import Cluster
+from tests.lab.servers import StartServer
 
 
 @pytest.fixture
@@ -36,6 +37,22 @@ def test_the_client_watches(core: CoreV1Api, namespace: str) -> None:
         else:
             watch.stop()
     assert seen == [("ADDED", "a"), ("DELETED", "a")]
+
+
+def test_the_client_hears_that_it_comes_too_late(start_server: StartServer) -> None:
+    """It raises the 410, and then whoever watches has to list again."""
+    server = start_server("--history", "3")
+    with Cluster(server.kubeconfig, server.url, server.ca, real=False).client() as client:
+        core = CoreV1Api(client)
+        old = core.list_namespaced_config_map("default").metadata.resource_version
+        for number in range(5):
+            core.create_namespaced_config_map("default", configmap(f"cm-{number}"))
+        stream = kubernetes.watch.Watch().stream(
+            core.list_namespaced_config_map, "default", resource_version=old, timeout_seconds=20
+        )
+        with pytest.raises(ApiException) as caught:
+            list(stream)
+        assert caught.value.status == 410
 
 
 def test_the_client_patches_strategically_by_default(core: CoreV1Api, namespace: str) -> None:
