@@ -133,8 +133,10 @@ class TestApply:
         entries = {entry.get("subresource", ""): entry for entry in told["metadata"]["managedFields"]}
         assert entries["status"]["fieldsV1"] == {"f:status": {"f:replicas": {}}}
         assert "f:status" not in entries[""]["fieldsV1"]
-        again = api.apply(f"{path}/a", deployment("a"), "me").json()
+        again = api.apply(f"{path}/a", deployment("a") | {"status": {"replicas": 9}}, "me").json()
         assert again["status"]["replicas"] == 3
+        main = next(entry for entry in again["metadata"]["managedFields"] if "subresource" not in entry)
+        assert "f:status" not in main["fieldsV1"]
 
     def test_it_needs_a_manager(self, api: Rest, path: str) -> None:
         response = api.send_patch(f"{path}/a", deployment("a"), APPLY_PATCH)
