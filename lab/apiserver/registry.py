@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from lab.apiserver import apply, errors, immutability, kinds, metadata
 from lab.apiserver.decoding import Decoder, Options
+from lab.apiserver.errors import ApiError
 from lab.apiserver.resources import Resource, Resources
 from lab.apiserver.schemas import Schemas
 from lab.apiserver.storage import Entry, Store, Unreadable
@@ -94,6 +95,7 @@ class Registry:
         given: Object = new["metadata"]
         self._place(resource, namespace, given)
         self.decoder.fields(resource, new, options)
+        version = given.get("resourceVersion")
         for name in ("uid", "resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"):
             given.pop(name, None)
         if not given.get("name") and given.get("generateName"):
@@ -112,6 +114,8 @@ class Registry:
             given["managedFields"] = self._owned(resource, None, new, options, "")
         kinds.prepare(resource, None, new, self)
         self._admit(resource, None, new, options)
+        if version not in (None, "", "0"):
+            raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
         if self.entry(resource, namespace, given["name"]):
             raise errors.already_exists(resource, given["name"])
         if options.dry_run:

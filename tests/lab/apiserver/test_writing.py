@@ -34,6 +34,14 @@ def test_the_same_name_twice_is_a_conflict(api: Rest, path: str) -> None:
     assert response.json()["details"] == {"name": "a", "kind": "configmaps"}
 
 
+def test_a_new_object_has_no_version_yet(api: Rest, path: str) -> None:
+    """Who creates what was read elsewhere has to take the version out."""
+    body = configmap("a")
+    body["metadata"]["resourceVersion"] = "1"
+    code, _, message = status(api.request("POST", path, json=body))
+    assert (code, message) == (500, "resourceVersion should not be set on objects to be created")
+
+
 def test_generate_name_makes_a_name(api: Rest, path: str) -> None:
     body = {"metadata": {"generateName": "made-"}}
     first, second = (api.create(path, body)["metadata"]["name"] for _ in range(2))
