@@ -53,12 +53,12 @@ def pods(cluster: Cluster, api: client.CoreV1Api) -> Iterator[Pods]:
 
 
 @pytest.fixture
-def kubectl(cluster: Cluster, pods: Pods) -> Callable[..., subprocess.CompletedProcess[str]]:
+def kubectl(cluster: Cluster, pods: Pods, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs kubectl in the namespace of `pods`."""
 
     def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         command = ["kubectl", "--kubeconfig", str(cluster.kubeconfig), "--namespace", pods.namespace, *arguments]
-        environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(pods)}
+        environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
         return subprocess.run(command, capture_output=True, text=True, timeout=30, env=environment, **options)
 
     return run

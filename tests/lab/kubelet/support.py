@@ -25,7 +25,7 @@ HEARTBEAT_SECONDS = 0.5
 Answer = TypeVar("Answer")
 
 
-def wait_until(question: Callable[[], Answer], seconds: float = 20) -> Answer:
+def wait_until(question: Callable[[], Answer], seconds: float = 40) -> Answer:
     """The first answer that is true."""
     deadline = time.monotonic() + seconds
     while True:
@@ -74,7 +74,7 @@ class Kubelet:
         """Start it and wait until it is ready."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(self._command, cwd=PROJECT, stdout=log, stderr=log)
-        wait_until(self._is_ready)
+        wait_until(self._is_ready, seconds=60)
 
     def kill(self) -> None:
         """SIGKILL it."""
@@ -157,7 +157,7 @@ class Pods:
     def get(self, name: str) -> client.V1Pod:
         return self.api.read_namespaced_pod(name, self.namespace)
 
-    def wait(self, name: str, condition: Callable[[client.V1Pod], object], seconds: float = 20) -> client.V1Pod:
+    def wait(self, name: str, condition: Callable[[client.V1Pod], object], seconds: float = 40) -> client.V1Pod:
         """The pod, as soon as the condition holds."""
 
         def question() -> client.V1Pod | None:
@@ -169,7 +169,7 @@ class Pods:
     def wait_running(self, name: str) -> client.V1Pod:
         return self.wait(name, lambda pod: pod.status.phase == "Running")
 
-    def wait_gone(self, name: str, seconds: float = 20) -> None:
+    def wait_gone(self, name: str, seconds: float = 40) -> None:
         wait_until(lambda: name not in [pod.metadata.name for pod in self.all()], seconds)
 
     def all(self) -> list[client.V1Pod]:
@@ -180,7 +180,7 @@ class Pods:
         answer = self.api.read_namespaced_pod_log(name, self.namespace, _preload_content=False, **options)
         return answer.data.decode()
 
-    def wait_log(self, name: str, text: str, seconds: float = 20, **options: Any) -> str:
+    def wait_log(self, name: str, text: str, seconds: float = 40, **options: Any) -> str:
         """The log, as soon as it contains a text."""
 
         def question() -> str:
