@@ -22,8 +22,8 @@ nothing. It passes when all nodes are Ready, the three agree on version and node
 #### Triage
 
 - `pod_lists_nodes`: *the API does not answer*: is K3s up on the servers? *The API refused*: are the service accounts
-  and roles of `include/manifests/infra-ops/` applied? *Pod did not leave Pending*: ask
-  `kubectl -n infra-ops describe pod`; most often the image cannot be pulled.
+  and roles of `include/manifests/infra-ops/` applied? *Did not start*: the pod's
+  events are in the log; most often the image cannot be pulled.
 - `server_tells`: *cannot be reached*: is the node up, and does its host key still match the connection
   `node_<name>`? *Exit code*: the command's own words follow.
 - `worker_looks`: as for the pod; if it names a `VAULT_` variable, the environment of the workers lacks it.
@@ -38,7 +38,7 @@ with DAG(
     dagrun_timeout=timedelta(minutes=15),
     default_args={
         "owner": "infra-ops",
-        "retries": 2,
+        "retries": 1,
         "retry_delay": timedelta(seconds=10),
         "execution_timeout": timedelta(minutes=5),
         "executor_config": worker_pod("upkeep"),
@@ -56,7 +56,9 @@ with DAG(
 ):
     server = "{{ params.server }}"
 
-    pod = ToolPod(task_id="pod_lists_nodes", arguments=["nodes"])
+    # When the API server restarts, the first try loses sight of the pod and the second may find that the tool met the
+    # same outage.
+    pod = ToolPod(task_id="pod_lists_nodes", arguments=["nodes"], retries=2)
     node = NodeCommands(
         task_id="server_tells",
         node=server,
