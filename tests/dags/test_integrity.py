@@ -15,7 +15,7 @@ from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import SerializedDAG
 
 # psycopg2 is not among them: Airflow itself imports it for every DAG.
-HEAVY = {"ansible", "asyncssh", "hvac", "kubernetes", "kubernetes_asyncio", "paramiko", "requests"}
+HEAVY = {"ansible", "asyncssh", "flask_appbuilder", "hvac", "kubernetes", "kubernetes_asyncio", "paramiko", "requests"}
 EMPTY_DAG = "from airflow.sdk import DAG, BaseOperator\nwith DAG('empty'):\n    BaseOperator(task_id='t')\n"
 # Reads a DAG file as the DAG processor does, with every socket refused, and tells what was imported.
 READER = """
