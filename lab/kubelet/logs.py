@@ -112,7 +112,8 @@ async def read(path: Path, options: LogOptions, live: Log | None = None) -> Asyn
     left = options.limit_bytes
     with path.open("rb") as file:
         pieces = [piece for piece in file.readlines() if _is_since(piece, options.since)]
-        text = _text(_tail(pieces, options.tail_lines), timestamps=options.timestamps)
+        lines = _Lines(timestamps=options.timestamps)
+        text = lines.text(_tail(pieces, options.tail_lines))
         while True:
             text = text[:left]
             if text:
@@ -125,7 +126,7 @@ async def read(path: Path, options: LogOptions, live: Log | None = None) -> Asyn
                 if live is None or live.ended or not options.follow:
                     return
                 await live.wait()
-            text = _text(added, timestamps=options.timestamps)
+            text = lines.text(added)
 
 
 async def last_words(path: Path) -> str:
@@ -154,13 +155,20 @@ def _is_full(piece: bytes) -> bool:
     return piece.split(b" ", 2)[1] == b"F"
 
 
-def _text(pieces: list[bytes], *, timestamps: bool) -> bytes:
-    text = []
-    begins = True
-    for piece in pieces:
-        time, kind, content = piece.split(b" ", 2)
-        if timestamps and begins:
-            text.append(time + b" ")
-        begins = kind == b"F"
-        text.append(content if begins else content[:-1])
-    return b"".join(text)
+class _Lines:
+    """Puts the pieces of a file together again."""
+
+    def __init__(self, *, timestamps: bool) -> None:
+        self._timestamps = timestamps
+        self._begins = True
+
+    def text(self, pieces: list[bytes]) -> bytes:
+        """The text of the next pieces; a time stands only where a line begins."""
+        text = []
+        for piece in pieces:
+            time, kind, content = piece.split(b" ", 2)
+            if self._timestamps and self._begins:
+                text.append(time + b" ")
+            self._begins = kind == b"F"
+            text.append(content if self._begins else content[:-1])
+        return b"".join(text)

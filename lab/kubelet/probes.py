@@ -8,6 +8,7 @@ from typing import Protocol
 import aiohttp
 
 from lab.kube import Object
+from lab.kubelet import session as sessions
 from lab.kubelet.enclosures import Command
 
 
@@ -104,21 +105,14 @@ class Probes:
         return f"the lab does not know this kind of probe: {', '.join(sorted(probe))}"
 
     async def _execute(self, argv: tuple[str, ...]) -> str:
-        command = self._container.entering(argv)
-        process = await asyncio.create_subprocess_exec(
-            *command.argv,
-            env=command.environment,
-            cwd=command.cwd or None,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
+        session = await sessions.start(self._container.entering(argv), tty=False)
         try:
-            output, _ = await process.communicate()
-        except asyncio.CancelledError:
-            process.kill()
-            raise
-        return "" if process.returncode == 0 else output.decode(errors="replace") or f"exit code {process.returncode}"
+            session.end_input()
+            output = b"".join(await asyncio.gather(*(stream.read() for stream in session.outputs)))
+            code = await session.process.wait()
+        finally:
+            session.close()
+        return "" if code == 0 else output.decode(errors="replace") or f"exit code {code}"
 
     async def _get(self, target: Object) -> str:
         scheme, path = target.get("scheme", "HTTP").lower(), target.get("path") or "/"

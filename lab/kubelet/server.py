@@ -10,11 +10,11 @@ from pathlib import Path
 from aiohttp import web
 
 from lab.kube import ApiError, Kube
-from lab.kubelet import exec, logs
+from lab.kubelet import logs, remote_command
 from lab.kubelet.containers import Container
-from lab.kubelet.exec import Streams
 from lab.kubelet.logs import LogOptions
 from lab.kubelet.manager import Manager
+from lab.kubelet.remote_command import Streams
 from lab.kubelet.status import ADDRESS
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Server:
             raise web.HTTPBadRequest(text=f"bad request: {error}") from error
         except ProcessLookupError as error:
             raise web.HTTPNotFound(text=f'container not found ("{container.name}")') from error
-        return await exec.serve(request, command, streams)
+        return await remote_command.serve(request, command, streams)
 
     def _container(self, request: web.Request) -> Container:
         names = request.match_info

@@ -44,12 +44,18 @@ class Volumes:
         self._stale = asyncio.Event()
 
     async def mount(self) -> None:
-        """Bring every volume into being; raises VolumeError."""
+        """Bring every volume into being and up to date; raises VolumeError for the first that cannot be."""
+        failed: list[VolumeError] = []
         for name, volume in self._volumes.items():
             try:
                 await self._fill(name, volume)
+            except ConnectionError:
+                raise
             except (MissingReferenceError, VolumeError, OSError) as error:
-                raise VolumeError(f'MountVolume.SetUp failed for volume "{name}" : {error}') from error
+                # The others go on: a deleted Secret must not keep a token from being renewed.
+                failed.append(VolumeError(f'MountVolume.SetUp failed for volume "{name}" : {error}'))
+        if failed:
+            raise failed[0]
 
     async def keep_fresh(self) -> None:
         """For ever: write anew what `invalidate` named, and each service-account token that is due.

@@ -29,6 +29,7 @@ def test_a_very_long_line_comes_back_whole(pods: Pods) -> None:
     pods.create("long", {"command": ["python3", "-c", "print('x' * 200_000)"]})
     pods.wait("long", ended)
     assert pods.log("long") == "x" * 200_000 + "\n"
+    assert pods.log("long", timestamps=True).count("Z ") == 1
 
 
 def test_the_last_lines_only(pods: Pods) -> None:

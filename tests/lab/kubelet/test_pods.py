@@ -160,7 +160,7 @@ def test_a_missing_secret_holds_the_container_until_it_exists(pods: Pods) -> Non
 
 
 def test_an_active_deadline_fails_the_pod(pods: Pods) -> None:
-    pods.create("slow", shell("sleep 60"), activeDeadlineSeconds=1, terminationGracePeriodSeconds=0)
+    pods.create("slow", shell("sleep 60"), activeDeadlineSeconds=3, terminationGracePeriodSeconds=0)
     pod = pods.wait("slow", lambda pod: pod.status.phase == "Failed")
     assert pod.status.reason == "DeadlineExceeded"
     assert pod.status.message == "Pod was active on the node longer than the specified deadline"

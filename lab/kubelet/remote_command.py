@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from aiohttp import WSMsgType, web
 
 from lab.kube import Object
-from lab.kubelet import exec_session
+from lab.kubelet import session as sessions
 from lab.kubelet.enclosures import Command
-from lab.kubelet.exec_session import Session
 from lab.kubelet.logs import boolean
+from lab.kubelet.session import Session
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 _STDIN, _STDOUT, _STDERR, _ERROR, _RESIZE, _CLOSE = 0, 1, 2, 3, 4, 255
@@ -62,7 +62,7 @@ async def serve(request: web.Request, command: Command, streams: Streams) -> web
 
 async def _run(socket: web.WebSocketResponse, command: Command, streams: Streams) -> Object:
     """Run the command with its streams joined to the socket; the Status that ends it."""
-    session = await exec_session.start(command, tty=streams.tty)
+    session = await sessions.start(command, tty=streams.tty)
     if not streams.stdin:
         session.end_input()
     wanted = {_STDOUT: streams.stdout, _STDERR: streams.stderr}
