@@ -1,6 +1,7 @@
 """Runs one lab in the foreground, from an empty folder to a clean end."""
 
 import asyncio
+import os
 import shutil
 import signal
 import sys
@@ -41,6 +42,7 @@ def run(wish: Wish, report: Report) -> None:
     began = time.monotonic()
     _check_seed()
     _check_space(wish.root)
+    _check_length(wish.root)
     wish.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         with lock.held(wish.root / "lock"):
@@ -120,6 +122,15 @@ def _check_space(root: Path) -> None:
         raise UnusableError(
             f"The disk of {existing} has {free >> 20} MiB left and the lab needs {NEEDED_SPACE >> 20} MiB: "
             "free some space, or choose another place with --root."
+        )
+
+
+def _check_length(root: Path) -> None:
+    length = len(os.fsencode(control_socket(root)))
+    if length > control.LONGEST_PATH:
+        raise UnusableError(
+            f"The path {root} is too long for the Unix socket in it by {length - control.LONGEST_PATH} characters: "
+            "choose a shorter one with --root."
         )
 
 

@@ -46,3 +46,10 @@ def test_a_damaged_state_file_is_named_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text("{")
     with pytest.raises(up.LabError, match="state.json is damaged .*: remove it"):
         up.run(Wish(tmp_path), print)
+
+
+def test_a_path_too_long_for_a_unix_socket_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    """The kernel allows 108 bytes, macOS 104; its own error would come late and without advice."""
+    sentence = refusal(tmp_path / ("x" * 100))
+    assert "is too long for the Unix socket in it by" in sentence
+    assert "--root" in sentence
