@@ -101,7 +101,8 @@ def test_objects_lie_at_a_real_servers_keys(server: ApiServer, api: Rest) -> Non
 
 def test_a_value_is_the_json_of_the_object(server: ApiServer, api: Rest) -> None:
     """As --storage-media-type=application/json writes it; the version is the revision, not part of the value."""
-    made = api.create(SECRETS, secret("plain"))
+    api.create(SECRETS, secret("plain"))
+    made = api.patch(f"{SECRETS}/plain", {"metadata": {"labels": {"a": "b"}}})
     bytes_ = raw(server, "/registry/secrets/default/plain")
     assert bytes_.startswith(b'{"kind":"Secret","apiVersion":"v1","metadata":{')
     assert bytes_.endswith(b"}\n")
