@@ -23,8 +23,9 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
 
 
 def argv_of(container: Object, image: Image, variables: Mapping[str, str]) -> list[str]:
-    """The argv of a container: `command` replaces the image's entry point, `args` follow either."""
-    words = [*(container.get("command") or image.run), *(container.get("args") or [])]
+    """The argv of a container: its `command` replaces all of the image's, its `args` the image's arguments."""
+    command, arguments = container.get("command"), container.get("args")
+    words = [*(command or image.run), *(arguments or ([] if command else image.arguments))]
     return [expand(word, variables) for word in words]
 
 

@@ -13,17 +13,18 @@ import yaml
 class Image:
     """An image that the lab knows.
 
-    `run` is its entry point with the default arguments (what ENTRYPOINT and CMD are in a Dockerfile); a container's
-    `command` replaces it, `args` are appended to it. A `held` container is reported as running and has no process.
+    `run` and `arguments` are what ENTRYPOINT and CMD are in a Dockerfile: a container's `command` replaces both, its
+    `args` replace the second. A `held` container is reported as running and has no process.
     """
 
     held: bool = False
     run: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class Images:
-    """The images of an images file: a mapping from repository (without tag) to `pause` or `{run, environment}`."""
+    """The images of an images file: a mapping from repository (without tag) to `pause` or `{run, arguments, environment}`."""
 
     def __init__(self, images: Mapping[str, Image]) -> None:
         self._images = {repository(name): image for name, image in images.items()}
@@ -37,7 +38,8 @@ class Images:
                 images[name] = Image(held=True) if entry == "pause" else _image(places=places, **entry)
             except (TypeError, KeyError) as error:
                 raise ValueError(
-                    f"{path}: image {name!r} must be `pause`, or have a list `run` and a mapping `environment`: {error}"
+                    f"{path}: image {name!r} must be `pause`, or have lists `run` and `arguments` and a mapping `environment`:"
+                    f" {error}"
                 ) from error
         return cls(images)
 
@@ -69,9 +71,14 @@ def canonical(reference: str) -> str:
 
 
 def _image(
-    *, places: Mapping[str, str], run: list[str] | None = None, environment: Mapping[str, str] | None = None
+    *,
+    places: Mapping[str, str],
+    run: list[str] | None = None,
+    arguments: list[str] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Image:
     return Image(
         run=tuple(word.format_map(places) for word in run or ()),
+        arguments=tuple(word.format_map(places) for word in arguments or ()),
         environment={name: value.format_map(places) for name, value in (environment or {}).items()},
     )

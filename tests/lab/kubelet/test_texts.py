@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from lab.kubelet import images, quantities, times
-from lab.kubelet.environment import expand
-from lab.kubelet.images import Images
+from lab.kubelet.environment import argv_of, expand
+from lab.kubelet.images import Image, Images
 
 
 @pytest.mark.parametrize(
@@ -59,15 +59,31 @@ def test_the_images_file_names_commands_in_the_labs_own_places(tmp_path: Path) -
 def test_a_wrong_entry_of_the_images_file_is_named(tmp_path: Path) -> None:
     file = tmp_path / "images.yaml"
     file.write_text("a/b: {command: [x]}\n")
-    with pytest.raises(ValueError, match="images.yaml: image 'a/b' must be `pause`, or have a list `run`"):
+    with pytest.raises(
+        ValueError, match="images.yaml: image 'a/b' must be `pause`, or have lists `run` and `arguments`"
+    ):
         Images.load(file, {})
 
 
 def test_the_labs_own_images_file_is_sound() -> None:
     known = Images.load(Path("lab/images.yaml"), {"venv": "/v", "project": "/p", "path": "/bin"})
     for name in ("infra-ops/toolbox:0.1.0", "apache/airflow:3.0.2", "alpine", "busybox"):
-        assert known.find(name).run
+        assert known.find(name).run or known.find(name).arguments
     assert known.find("rancher/mirrored-pause:3.6").held
+
+
+@pytest.mark.parametrize(
+    ("container", "argv"),
+    [
+        ({}, ["run", "default"]),
+        ({"args": ["own"]}, ["run", "own"]),
+        ({"command": ["other"]}, ["other"]),
+        ({"command": ["other"], "args": ["own", "$(A)"]}, ["other", "own", "1"]),
+    ],
+)
+def test_command_and_args_replace_what_the_image_says(container: dict[str, list[str]], argv: list[str]) -> None:
+    """The table of https://kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container/."""
+    assert argv_of(container, Image(run=("run",), arguments=("default",)), {"A": "1"}) == argv
 
 
 @pytest.mark.parametrize(
