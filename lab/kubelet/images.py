@@ -24,7 +24,7 @@ class Image:
 
 
 class Images:
-    """The images of an images file: a mapping from repository (without tag) to `pause` or `{run, arguments, environment}`."""
+    """The images of an images file: from repository (without tag) to `pause` or `{run, arguments, environment}`."""
 
     def __init__(self, images: Mapping[str, Image]) -> None:
         self._images = {repository(name): image for name, image in images.items()}
@@ -38,8 +38,8 @@ class Images:
                 images[name] = Image(held=True) if entry == "pause" else _image(places=places, **entry)
             except (TypeError, KeyError) as error:
                 raise ValueError(
-                    f"{path}: image {name!r} must be `pause`, or have lists `run` and `arguments` and a mapping `environment`:"
-                    f" {error}"
+                    f"{path}: image {name!r} must be `pause`, or have lists `run` and `arguments` and a mapping"
+                    f" `environment`: {error}"
                 ) from error
         return cls(images)
 
