@@ -12,8 +12,6 @@ import asyncssh
 
 from lab.nodes.machine import HOME, Machine
 
-HANGUP_SECONDS = 2.0  # between telling a command that its channel is closed and killing it
-
 _CHUNK = 65536
 
 
@@ -28,7 +26,7 @@ class Shell(Protocol):
 
 
 async def run(shell: Shell, process: asyncssh.SSHServerProcess[bytes]) -> None:
-    """Runs the session's command, or a login shell. A channel closed early ends the command's process group."""
+    """Runs the session's command, or a login shell. A channel closed early kills the command's process group."""
     command = ["/bin/bash", "-c", process.command] if process.command is not None else ["/bin/bash", "-l"]
     accepted = {name: value for name, value in process.env.items() if name == "LANG" or name.startswith("LC_")}
     environment = shell.environment() | accepted
@@ -41,15 +39,13 @@ async def run(shell: Shell, process: asyncssh.SSHServerProcess[bytes]) -> None:
         await asyncio.wait([ended, closed], return_when=asyncio.FIRST_COMPLETED)
         if ended.done():
             _exit(process, ended.result())
-        else:
-            await _end_group(child)
-        await process.wait_closed()
     finally:
-        ended.cancel()
-        closed.cancel()
-        fed.cancel()
-        if child.returncode is None:  # the lab itself stops
-            _signal_group(child, signal.SIGKILL)
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):  # it ended at this moment
+                os.killpg(child.pid, signal.SIGKILL)
+        for task in (ended, closed, fed):
+            task.cancel()
+    await process.wait_closed()
 
 
 async def _wait(process: asyncssh.SSHServerProcess[bytes], child: asyncio.subprocess.Process) -> int:
@@ -64,18 +60,6 @@ def _exit(process: asyncssh.SSHServerProcess[bytes], code: int) -> None:
         process.exit_with_signal(signal.Signals(-code).name.removeprefix("SIG"))
     else:
         process.exit(code)
-
-
-async def _end_group(child: asyncio.subprocess.Process) -> None:
-    _signal_group(child, signal.SIGHUP)
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(child.wait(), HANGUP_SECONDS)
-    _signal_group(child, signal.SIGKILL)
-
-
-def _signal_group(child: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):  # all of it has ended
-        os.killpg(child.pid, number)
 
 
 async def _start_on_pipes(

@@ -21,7 +21,17 @@ OWN = ("etc", "root", "home", "opt", "srv", "tmp", "var/lib", "var/log", "usr/lo
 _FROM_HOST = (
     *("alternatives", "bash.bashrc", "ca-certificates", "ca-certificates.conf", "debian_version", "group", "inputrc"),
     *("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "locale.alias", "localtime", "mime.types", "nsswitch.conf"),
-    *("os-release", "profile", "protocols", "resolv.conf", "services", "ssl", "terminfo", "timezone"),
+    *(
+        "os-release",
+        "profile",
+        "protocols",
+        "resolv.conf",
+        "services",
+        "ssl/certs",
+        "ssl/openssl.cnf",
+        "terminfo",
+        "timezone",
+    ),
 )
 _BIN = Path(__file__).with_name("bin")
 
@@ -72,13 +82,14 @@ def _is_system_account(line: str) -> bool:
 
 
 def _copy_readable(source: Path, target: Path) -> None:
-    """Copies a file or folder; leaves out what this user may not read, such as private keys."""
+    """Copies a file or folder, without what this user may not read."""
     if source.is_dir() and not source.is_symlink():
-        target.mkdir(exist_ok=True)
+        target.mkdir(parents=True, exist_ok=True)
         if os.access(source, os.R_OK | os.X_OK):
             for entry in source.iterdir():
                 _copy_readable(entry, target / entry.name)
     elif source.is_symlink() or (source.is_file() and os.access(source, os.R_OK)):
+        target.parent.mkdir(exist_ok=True)
         target.unlink(missing_ok=True)
         shutil.copy2(source, target, follow_symlinks=False)
 

@@ -45,6 +45,10 @@ class Nodes:
     ports: dict[str, int]
     process: subprocess.Popen[bytes]
 
+    @property
+    def log(self) -> Path:
+        return self.root.parent / "log"
+
     def host_key(self, name: str) -> str:
         """`ssh-ed25519 AAAA…` of a node."""
         return " ".join((self.root / name / "etc/ssh/ssh_host_ed25519_key.pub").read_text().split()[:2])
@@ -110,6 +114,7 @@ def start(
 def stop(nodes: Nodes) -> None:
     nodes.process.send_signal(signal.SIGTERM)
     assert nodes.process.wait(15) == 0
+    assert "Traceback" not in nodes.log.read_text(), nodes.log.read_text()
 
 
 @pytest.fixture

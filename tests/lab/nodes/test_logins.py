@@ -1,6 +1,8 @@
 """Who may log in to a node, and that a client that checks host keys can tell nodes apart."""
 
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import paramiko
 import pytest
@@ -26,21 +28,32 @@ def test_nobody_but_pi_logs_in(nodes: Nodes) -> None:
     assert (result.returncode, "Permission denied" in result.stderr) == (255, True)
 
 
-def test_a_key_that_is_not_listed_is_refused_until_it_is(nodes: Nodes) -> None:
+@pytest.fixture
+def authorized(nodes: Nodes) -> Iterator[Path]:
+    """The file of authorized keys, restored afterwards."""
+    path = nodes.root / "authorized_keys"
+    before = path.read_text()
+    yield path
+    path.write_text(before)
+
+
+def test_a_key_is_accepted_as_long_as_it_is_listed(nodes: Nodes, authorized: Path) -> None:
     """The file is read at each login, so keys can be changed while the lab runs."""
-    stranger = paramiko.ECDSAKey.generate()
-    client = paramiko.SSHClient()
-    client.load_host_keys(str(nodes.known_hosts()))
-    address = {"hostname": "127.0.0.1", "port": nodes.ports["rpi-1"], "username": "pi"}
-    options = {"allow_agent": False, "look_for_keys": False}
-    with pytest.raises(paramiko.AuthenticationException):
-        client.connect(**address, **options, pkey=stranger)
-    authorized = nodes.root / "authorized_keys"
     before = authorized.read_text()
     authorized.write_text("")
     assert nodes.ssh("rpi-1", "true").returncode == 255
     authorized.write_text(before)
     assert nodes.ssh("rpi-1", "true").returncode == 0
+
+
+def test_a_listed_key_of_another_kind_than_ed25519_is_refused(nodes: Nodes, authorized: Path) -> None:
+    key = paramiko.ECDSAKey.generate()
+    authorized.write_text(f"{authorized.read_text()}{key.get_name()} {key.get_base64()}\n")
+    client = paramiko.SSHClient()
+    client.load_host_keys(str(nodes.known_hosts()))
+    options = {"port": nodes.ports["rpi-1"], "allow_agent": False, "look_for_keys": False}
+    with pytest.raises(paramiko.AuthenticationException):
+        client.connect("127.0.0.1", username="pi", pkey=key, **options)
 
 
 def test_a_password_is_not_even_asked_for(nodes: Nodes) -> None:

@@ -42,3 +42,11 @@ def test_power_off_ends_what_was_running(plain: Nodes) -> None:
         (plain.root / "rpi-3/off").touch()
         assert streams[1].read() == b""
         wait_until(lambda: not running())
+
+
+def test_a_command_that_closes_its_input_does_not_end_the_connection(plain: Nodes) -> None:
+    with plain.connect("rpi-4") as client:
+        stdin, stdout, _ = client.exec_command("exec 0<&-; echo deaf; sleep 0.2")
+        stdin.write(b"y" * 1_000_000)
+        assert stdout.read() == b"deaf\n"
+        assert client.exec_command("echo again")[1].read() == b"again\n"
