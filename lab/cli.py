@@ -67,7 +67,9 @@ def _parser() -> argparse.ArgumentParser:
 
     up_ = command("up", "start the lab; Ctrl-C stops it")
     up_.add_argument("--detach", action="store_true", help="return when all is healthy and leave it running")
-    up_.add_argument("--with", dest="with_", action="append", default=[], choices=["celery"], help="a profile to add")
+    up_.add_argument(
+        "--with", dest="with_", action="append", default=[], choices=["celery"], help="a profile to add (a worker)"
+    )
     up_.add_argument(
         "--executor", choices=["local", "kubernetes"], default="local", help="where Airflow runs its tasks"
     )

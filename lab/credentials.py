@@ -24,6 +24,7 @@ INTERNAL = {
     "kubernetes_admin": "lab-admin",
     "kubernetes_controllers": "system:kube-controller-manager",
     "kubernetes_kubelet": "system:node:lab",
+    "kubernetes_proxy": "system:kube-proxy",
 }
 USERS = EXPOSED | INTERNAL
 WORDS = ("Heron", "Lantern", "Walnut", "Glacier", "Pepper", "Harbour", "Velvet", "Cobalt", "Thistle", "Marble", "Otter")

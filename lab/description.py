@@ -5,8 +5,10 @@ from typing import Any
 
 from lab import kubeconfigs
 from lab.layout import Lab
-from lab.services import airflow_settings, apiserver, celery, nodes, openbao
+from lab.services import airflow_settings, apiserver, nodes, openbao, proxy
 from lab.state import State
+
+FLOWERS = {"flower-celery": "celery/flower:5555", "flower-financial-screener": "financial-screener/flower:5555"}
 
 
 def describe(lab: Lab) -> State:
@@ -32,7 +34,7 @@ def _addresses(lab: Lab) -> dict[str, Any]:
     }
     if "airflow" in lab.ports.numbers:
         addresses["airflow"] = airflow_settings.url(lab)
-    for name in celery.FLOWERS:
-        if name in lab.ports.numbers:
-            addresses[name] = f"http://127.0.0.1:{lab.ports.of(name)}"
+    for name, service in FLOWERS.items():
+        if address := proxy.addresses(lab).get(service):
+            addresses[name] = f"http://{address}"
     return addresses

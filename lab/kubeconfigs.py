@@ -16,6 +16,7 @@ IDENTITIES = {
     "kubernetes_admin": ("lab-admin", "system:masters"),
     "kubernetes_controllers": ("controllers", ""),
     "kubernetes_kubelet": ("kubelet", "system:nodes"),
+    "kubernetes_proxy": ("proxy", ""),
 }
 TOKEN_LIFE = timedelta(days=30)
 

@@ -45,6 +45,11 @@ class Lab:
         return self.root / "nodes"
 
     @property
+    def include(self) -> Path:
+        """The inventory and what belongs to it, as they are for this lab (lab/inventory.py)."""
+        return self.root / "include"
+
+    @property
     def log(self) -> Path:
         """One log file a service."""
         return self.root / "log"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from infra_ops.models.documents import DocumentError
-from lab import credentials, pki, power, real_server, state
+from lab import credentials, inventory, pki, power, real_server, state
 from lab.description import describe
 from lab.desk import Desk, control_socket
 from lab.errors import LabError
@@ -40,7 +40,7 @@ def run(wish: Wish, report: Report) -> None:
     (the others are stopped again by then).
     """
     began = time.monotonic()
-    _check_seed()
+    _check_descriptions()
     _check_space(wish.root)
     _check_length(wish.root)
     wish.root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -107,12 +107,16 @@ async def _finished_before(end: asyncio.Event, work: Coroutine[Any, Any, None]) 
     return False
 
 
-def _check_seed() -> None:
+def _check_descriptions() -> None:
     try:
         load_seed()
         power.names()
     except (DocumentError, LabError) as error:
         raise UnusableError(f"The seed cannot be used: {error}") from error
+    try:
+        inventory.load()
+    except DocumentError as error:
+        raise UnusableError(f"The inventory cannot be used: {error}") from error
 
 
 def _check_space(root: Path) -> None:

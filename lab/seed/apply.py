@@ -8,27 +8,38 @@ from pathlib import Path
 
 from lab.kube import ApiError, Kube
 from lab.seed.cluster import load
-from lab.seed.objects import Object, objects
+from lab.seed.objects import Object, objects, places
+from lab.seed.templates import words
 
 MANAGER = "lab-seed"
 MARKER = ("kube-system", "infra-ops-lab-seed")
 CONCURRENT_REQUESTS = 8
 
 
-async def seed(kubeconfig: Path, passwords: Mapping[str, str]) -> None:
-    """Applies the seed unless an earlier start finished it, so that what runbooks changed since stays changed.
+async def seed_places(kubeconfig: Path) -> None:
+    """Applies the seed's namespaces and Services, unless an earlier start finished the seed. See `seed`."""
+    async with Kube(kubeconfig) as kube:
+        if await _finished(kube):
+            return
+        wanted = list(places(load()))
+        await _apply(kube, [item for item in wanted if item["kind"] == "Namespace"])
+        await _apply(kube, [item for item in wanted if item["kind"] == "Service"])
+
+
+async def seed(kubeconfig: Path, passwords: Mapping[str, str], addresses: Mapping[str, str]) -> None:
+    """Applies the rest of the seed unless an earlier start finished it, so that what runbooks changed stays changed.
 
     A start that was killed half-way is simply repeated: server-side apply of the same objects changes nothing.
-    `passwords` maps the id of each exposed credential to its value. Raises DocumentError, ApiError,
-    or KeyError with the id of a credential that the seed names and the lab does not have.
+    `passwords` maps the ids of the lab's credentials to their values, `addresses` ports of Services
+    (`namespace/name:port`) to where they are. Raises DocumentError, ApiError, or KeyError with the name of what the
+    seed asks for and the lab does not have.
     """
     async with Kube(kubeconfig) as kube:
         if await _finished(kube):
             return
-        wanted = list(objects(load(), passwords))
-        await _apply(kube, [item for item in wanted if item["kind"] == "Namespace"])
+        wanted = list(objects(load(), words(passwords, addresses)))
         await _apply(kube, [item for item in wanted if item["kind"] in ("Secret", "ServiceAccount")])
-        await _apply(kube, [item for item in wanted if item["kind"] not in ("Namespace", "Secret", "ServiceAccount")])
+        await _apply(kube, [item for item in wanted if item["kind"] not in ("Secret", "ServiceAccount")])
         await _apply(kube, [_marker()])
 
 

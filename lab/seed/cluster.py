@@ -13,8 +13,9 @@ SEED_FILE = Path(__file__).with_name("cluster.yaml")
 class Workload(Document):
     """One workload of the roadmap's cluster.
 
-    `port` also makes a Service of the same name; `env_from` names a Secret of the namespace; `storage` is the size of
-    a volume claim.
+    `port` also makes a Service of the same name; `ready_port` listens while it is ready. `env_from` names Secrets of
+    the namespace, `fields` maps variables to fields of the pod, `files` Secrets to the folders where they are mounted;
+    `storage` is the size of a volume claim.
     """
 
     name: str
@@ -22,7 +23,10 @@ class Workload(Document):
     kind: Literal["Deployment", "StatefulSet", "DaemonSet"] = "Deployment"
     replicas: int = 1
     port: int | None = None
-    env_from: str | None = None
+    ready_port: int | None = None
+    env_from: list[str] = []
+    fields: dict[str, str] = {}
+    files: dict[str, str] = {}
     storage: str | None = None
     privileged: bool = False
     host_network: bool = False
@@ -30,7 +34,7 @@ class Workload(Document):
 
 
 class Namespace(Document):
-    """Its Secrets are templates: `{credential}` stands for that credential's password."""
+    """Its Secrets are templates (lab/seed/templates.py)."""
 
     workloads: list[Workload] = []
     secrets: dict[str, dict[str, str]] = {}

@@ -10,15 +10,22 @@ from lab.seed.cluster import Cluster, Namespace, Workload
 Object = dict[str, Any]
 
 
-def objects(cluster: Cluster, credentials: Mapping[str, str]) -> Iterator[Object]:
-    """Yields every object of the seed; `credentials` maps a credential's id to its value.
-
-    Raises KeyError when a secret names a credential that the lab does not have.
-    """
+def places(cluster: Cluster) -> Iterator[Object]:
+    """Yields the namespaces, and the Services, whose addresses must be known before anything can refer to them."""
     for name in cluster.namespaces:
         yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     for name, namespace in cluster.namespaces.items():
-        yield from _secrets(name, namespace, credentials)
+        for workload in namespace.workloads:
+            if workload.port:
+                yield _service(name, workload)
+
+
+def objects(cluster: Cluster, words: Mapping[str, object]) -> Iterator[Object]:
+    """Yields everything else. `words` fill the Secrets (lab/seed/templates.py), which raise KeyError for one that is
+    missing.
+    """
+    for name, namespace in cluster.namespaces.items():
+        yield from _secrets(name, namespace, words)
         for workload in namespace.workloads:
             yield from _workload(name, workload)
     for account in cluster.cluster_admins:
@@ -31,28 +38,31 @@ def objects(cluster: Cluster, credentials: Mapping[str, str]) -> Iterator[Object
         }
 
 
-def _secrets(place: str, namespace: Namespace, credentials: Mapping[str, str]) -> Iterator[Object]:
+def _secrets(place: str, namespace: Namespace, words: Mapping[str, object]) -> Iterator[Object]:
     for name, data in namespace.secrets.items():
         yield {
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {"name": name, "namespace": place},
             "type": "Opaque",
-            "stringData": {key: value.format_map(credentials) for key, value in data.items()},
+            "stringData": {key: value.format_map(words) for key, value in data.items()},
         }
+
+
+def _service(namespace: str, workload: Workload) -> Object:
+    labels = {"app.kubernetes.io/name": workload.name}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": workload.name, "namespace": namespace, "labels": labels},
+        "spec": {"selector": labels, "ports": [{"name": "main", "port": workload.port, "protocol": "TCP"}]},
+    }
 
 
 def _workload(namespace: str, workload: Workload) -> Iterator[Object]:
     labels = {"app.kubernetes.io/name": workload.name}
     metadata = {"name": workload.name, "namespace": namespace, "labels": labels}
     yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": workload.name, "namespace": namespace}}
-    if workload.port:
-        yield {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": metadata,
-            "spec": {"selector": labels, "ports": [{"name": "main", "port": workload.port, "protocol": "TCP"}]},
-        }
     spec: Object = {
         "selector": {"matchLabels": labels},
         "template": {"metadata": {"labels": labels}, "spec": _pod(workload)},
@@ -77,20 +87,28 @@ def _workload(namespace: str, workload: Workload) -> Iterator[Object]:
 
 def _pod(workload: Workload) -> Object:
     container: Object = {"name": workload.name, "image": workload.image}
-    volumes: list[Object] = []
+    mounted = [(name, {"secret": {"secretName": name}}, path) for name, path in workload.files.items()]
+    for index, path in enumerate(workload.host_paths):
+        mounted.append((f"host-{index}", {"hostPath": {"path": path}}, f"/mnt/host-{index}"))
+    if workload.storage:
+        mounted.append(("data", {"persistentVolumeClaim": {"claimName": f"{workload.name}-data"}}, "/mnt/data"))
     if workload.port:
         container["ports"] = [{"name": "main", "containerPort": workload.port, "protocol": "TCP"}]
+    if workload.ready_port:
+        container["readinessProbe"] = {"tcpSocket": {"port": workload.ready_port}, "periodSeconds": 1}
     if workload.env_from:
-        container["envFrom"] = [{"secretRef": {"name": workload.env_from}}]
+        container["envFrom"] = [{"secretRef": {"name": name}} for name in workload.env_from]
+    if workload.fields:
+        container["env"] = [
+            {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in workload.fields.items()
+        ]
     if workload.privileged:
         container["securityContext"] = {"privileged": True}
-    for index, path in enumerate(workload.host_paths):
-        volumes.append({"name": f"host-{index}", "hostPath": {"path": path}})
-    if workload.storage:
-        volumes.append({"name": "data", "persistentVolumeClaim": {"claimName": f"{workload.name}-data"}})
-    if volumes:
-        container["volumeMounts"] = [{"name": v["name"], "mountPath": f"/mnt/{v['name']}"} for v in volumes]
-    pod: Object = {"serviceAccountName": workload.name, "containers": [container], "volumes": volumes}
+    if mounted:
+        container["volumeMounts"] = [{"name": name, "mountPath": path} for name, _, path in mounted]
+    pod: Object = {"serviceAccountName": workload.name, "containers": [container]}
+    if mounted:
+        pod["volumes"] = [{"name": name, **source} for name, source, _ in mounted]
     if workload.host_network:
         pod["hostNetwork"] = True
-    return {key: value for key, value in pod.items() if value != []}
+    return pod

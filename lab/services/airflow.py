@@ -19,7 +19,7 @@ from lab.supervisor.process import run
 from lab.supervisor.service import Service
 
 AIRFLOW = (sys.executable, "-m", "airflow")
-NEEDS = ("postgres", "apiserver", "nodes")
+NEEDS = ("postgres", "apiserver", "nodes", "proxy")
 GRACE = 10.0  # seconds; the scheduler waits for the tasks that it runs
 TIMEOUT = 120.0
 PACKAGES = ("apache-airflow", "apache-airflow-providers-fab")  # what the tables depend on

@@ -8,12 +8,13 @@ from lab.kube import ApiError
 from lab.layout import PROJECT, Lab
 from lab.power import SEED_FILE
 from lab.seed.apply import seed
+from lab.services import proxy
 from lab.services.probes import https_status
 from lab.supervisor.service import Service, ServiceError
 
 
 def kubelet(lab: Lab) -> Service:
-    """`python -m lab.kubelet`; ready when it answers over TLS. Then the cluster is seeded."""
+    """`python -m lab.kubelet`; ready when it answers over TLS. Then the cluster is seeded with what runs in it."""
     port = lab.ports.of("kubelet")
     kubeconfig = lab.given_kubeconfig or lab.kubeconfigs / "kubelet"
 
@@ -30,7 +31,7 @@ def kubelet(lab: Lab) -> Service:
             # A given API server shows a certificate that some other authority signed.
             *(("--anonymous",) if lab.given_kubeconfig else ()),
         ),
-        after=("apiserver",),
+        after=("apiserver", "proxy"),
         ports=(port,),
         ready=ready,
         finish=functools.partial(_seed, lab),
@@ -39,9 +40,9 @@ def kubelet(lab: Lab) -> Service:
 
 
 async def _seed(lab: Lab) -> None:
-    passwords = {name: credentials.read(lab.credentials, name) for name in credentials.EXPOSED}
+    passwords = {name: credentials.read(lab.credentials, name) for name in (*credentials.EXPOSED, "valkey")}
     try:
-        await seed(lab.admin_kubeconfig, passwords)
+        await seed(lab.admin_kubeconfig, passwords, proxy.addresses(lab))
     except* (ApiError, OSError) as refused:  # the objects are applied side by side, so several may be refused at once
         reasons = sorted({str(error) for error in refused.exceptions})
         raise ServiceError(f"the cluster could not be seeded: {reasons[0]}") from refused

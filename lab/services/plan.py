@@ -3,7 +3,7 @@
 import dataclasses
 
 from lab.layout import Lab
-from lab.services import airflow, apiserver, celery, kubelet, nodes, openbao, postgres
+from lab.services import airflow, apiserver, celery, kubelet, nodes, openbao, postgres, proxy, valkey
 from lab.services.airflow_settings import Executor
 from lab.supervisor.service import Service
 
@@ -12,14 +12,15 @@ def services(
     lab: Lab, *, with_celery: bool = False, with_airflow: bool = True, executor: Executor = "local"
 ) -> list[Service]:
     """All services of this lab. On a given API server the lab does not bring its own."""
-    chosen = [postgres.postgres(lab), nodes.nodes(lab), kubelet.kubelet(lab), openbao.openbao(lab)]
+    chosen = [postgres.postgres(lab), valkey.service(lab), nodes.nodes(lab), openbao.openbao(lab)]
+    chosen += [proxy.proxy(lab), kubelet.kubelet(lab)]
     chosen += [apiserver.controllers(lab)]
     if lab.given_kubeconfig is None:
         chosen += [apiserver.apiserver(lab)]
     if with_airflow:
         chosen += airflow.services(lab, executor)
     if with_celery:
-        chosen += celery.services(lab)
+        chosen += [celery.worker(lab)]
     names = {service.name for service in chosen}
     return [
         dataclasses.replace(service, after=tuple(name for name in service.after if name in names)) for service in chosen

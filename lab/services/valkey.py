@@ -1,4 +1,4 @@
-"""Valkey: the broker of the Celery profile. It keeps nothing on disk."""
+"""Valkey: the broker of Celery, which the Flowers look at. It keeps nothing on disk."""
 
 from importlib import import_module
 

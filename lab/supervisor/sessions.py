@@ -92,10 +92,19 @@ def kill(session: int) -> bool:
     return found
 
 
+def _descendants(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
 def memory(session: int) -> int:
-    """The proportional memory (PSS) of a session's processes in bytes; resident memory where PSS cannot be read."""
+    """The proportional memory (PSS) in bytes of a session's processes and of all that its leader started in other
+    sessions, such as pods; resident memory where PSS cannot be read.
+    """
     total = 0
-    for process in members(session):
+    for process in {*members(session), *_descendants(session)}:
         try:
             details = process.memory_full_info()
             total += int(getattr(details, "pss", 0) or details.rss)

@@ -1,9 +1,8 @@
-"""The Celery profile: Valkey, a worker, two Flowers."""
+"""The broker, and the Celery profile's worker."""
 
 import asyncio
 from functools import partial
 
-import aiohttp
 import psutil
 import pytest
 import valkey
@@ -16,11 +15,6 @@ from lab.supervisor.supervisor import Supervisor
 from tests.lab.services.stage import run
 
 
-async def status(url: str, user: str, password: str) -> int:
-    async with aiohttp.ClientSession() as session, session.get(url, auth=aiohttp.BasicAuth(user, password)) as answer:
-        return answer.status
-
-
 def test_the_broker_refuses_who_has_no_password(lab: Lab) -> None:
     async def play(_: Supervisor) -> None:
         stranger = valkey.Valkey(port=lab.ports.of("valkey"))
@@ -30,21 +24,12 @@ def test_the_broker_refuses_who_has_no_password(lab: Lab) -> None:
     run(lab, [valkey_service.service(lab)], play)
 
 
-def test_a_task_travels_to_the_worker_and_each_flower_lets_only_its_own_login_in(lab: Lab) -> None:
-    """One start for all of it: worker and Flowers take seconds each."""
-
+def test_a_task_travels_to_the_worker_and_its_result_back(lab: Lab) -> None:
     async def play(supervisor: Supervisor) -> None:
         assert await asyncio.to_thread(partial(_send, lab)) == 5
-        for name in celery.FLOWERS:
-            url = f"http://127.0.0.1:{lab.ports.of(name)}/api/workers"
-            user, password = celery.login(lab, name)
-            assert await status(url, user, password) == 200
-            assert await status(url, user, "wrong") == 401
-        _, other = celery.login(lab, "flower-financial-screener")
-        assert await status(f"http://127.0.0.1:{lab.ports.of('flower-celery')}/", "admin", other) == 401
         _assert_no_secret_is_shown(lab, supervisor)
 
-    run(lab, celery.services(lab), play)
+    run(lab, [valkey_service.service(lab), celery.worker(lab)], play)
 
 
 def _send(lab: Lab) -> int:
@@ -59,5 +44,4 @@ def _assert_no_secret_is_shown(lab: Lab, supervisor: Supervisor) -> None:
     shown = "".join(file.read_text() for file in lab.log.iterdir())
     for entry in supervisor.status():
         shown += " ".join(psutil.Process(entry["pid"]).cmdline())
-    for name in ("valkey", "flower_celery", "flower_financial_screener"):
-        assert credentials.read(lab.credentials, name) not in shown
+    assert credentials.read(lab.credentials, "valkey") not in shown

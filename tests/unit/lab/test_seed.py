@@ -1,18 +1,50 @@
 """The seed file describes the roadmap's cluster, and a broken one is refused in one sentence."""
 
-from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 import yaml
 
 from infra_ops.models.documents import DocumentError
+from infra_ops.models.inventory import Inventory
+from lab import credentials
+from lab.inventory import load as load_inventory
+from lab.inventory import placed
 from lab.seed.cluster import load
-from lab.seed.objects import objects
+from lab.seed.objects import objects, places
+from lab.seed.templates import words
 
 PROJECT = Path(__file__).resolve().parents[3]
 NODES = 8
-CREDENTIALS: dict[str, str] = defaultdict(lambda: "made-up")
+PASSWORDS = {name: f"{name}&its!password" for name in (*credentials.EXPOSED, "valkey")}
+
+
+def addresses() -> dict[str, str]:
+    """An address for each port of the seed's Services."""
+    names = [
+        f"{item['metadata']['namespace']}/{item['metadata']['name']}:{item['spec']['ports'][0]['port']}"
+        for item in places(load())
+        if item["kind"] == "Service"
+    ]
+    return {name: f"127.0.0.1:{number}" for number, name in enumerate(names, 30000)}
+
+
+def everything() -> Iterator[dict[str, Any]]:
+    yield from places(load())
+    yield from objects(load(), words(PASSWORDS, addresses()))
+
+
+def secret(namespace: str, name: str) -> dict[str, str]:
+    """The data of one of the seed's Secrets."""
+    (found,) = (
+        item["stringData"]
+        for item in everything()
+        if item["kind"] == "Secret" and (item["metadata"]["namespace"], item["metadata"]["name"]) == (namespace, name)
+    )
+    return dict(found)
 
 
 def test_the_roadmaps_cluster_runs_116_pods() -> None:
@@ -23,15 +55,8 @@ def test_the_roadmaps_cluster_runs_116_pods() -> None:
 
 def test_every_exposed_credential_has_a_copy_in_a_secret() -> None:
     """The seven credential ids of the design each stand in at least one Secret of a consumer."""
-
-    class Recorder(dict[str, str]):
-        def __missing__(self, key: str) -> str:
-            self[key] = "made-up"
-            return "made-up"
-
-    asked = Recorder()
-    list(objects(load(), asked))
-    assert set(asked) == {
+    copies = [value for item in everything() if item["kind"] == "Secret" for value in item["stringData"].values()]
+    assert {name for name in credentials.EXPOSED if any(PASSWORDS[name] in copy for copy in copies)} == {
         "postgres_appuser",
         "flower_celery",
         "flower_financial_screener",
@@ -42,9 +67,33 @@ def test_every_exposed_credential_has_a_copy_in_a_secret() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("namespace", "name", "key"),
+    [("celery", "database", "DATABASE_URL"), ("databases", "postgres-exporter", "DATA_SOURCE_NAME")],
+)
+def test_an_url_holds_a_quoted_password_and_an_address_that_exists(namespace: str, name: str, key: str) -> None:
+    """`&` and `!` may stand in a URL as they are, but a rotation compares the copy with the quoted form."""
+    url = urlsplit(secret(namespace, name)[key])
+    assert url.password == "postgres_appuser%26its%21password"
+    assert unquote(url.password) == PASSWORDS["postgres_appuser"]
+    assert f"{url.hostname}:{url.port}" == addresses()["databases/postgresql:5432"]
+
+
+def test_the_copies_are_those_that_the_inventory_lists() -> None:
+    """Word for word what a rotation writes, or it would refuse them as somebody else's change."""
+    inventory = Inventory.model_validate(placed(load_inventory().model_dump(mode="json"), addresses()))
+    for id_, spec in inventory.rotated().items():
+        password = PASSWORDS[id_]
+        login = {"username": credentials.USERS[id_], "password": password, "password_url": quote(password, safe="")}
+        for consumer in spec.consumers:
+            copy = secret(consumer.secret.namespace, consumer.secret.name)
+            wanted = {key: template.format(**login) for key, template in consumer.secret.fields.items()}
+            assert copy.items() >= wanted.items()
+
+
 def test_an_object_follows_the_namespace_and_the_account_that_it_needs() -> None:
     seen: set[tuple[str, str, str]] = set()
-    for item in objects(load(), CREDENTIALS):
+    for item in everything():
         metadata = item["metadata"]
         if "namespace" in metadata:
             assert ("Namespace", "", metadata["namespace"]) in seen

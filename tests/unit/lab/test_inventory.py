@@ -1,0 +1,57 @@
+"""The lab's inventory is the real one, but for the addresses of Services."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from infra_ops import include
+from lab import inventory
+from lab.inventory import placed
+
+ADDRESSES = {
+    "databases/postgresql:5432": "127.0.0.1:30001",
+    "celery/flower:5555": "127.0.0.1:30002",
+    "financial-screener/flower:5555": "127.0.0.1:30003",
+}
+
+
+def test_every_place_of_a_service_becomes_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inventory.write(tmp_path / "include", ADDRESSES)
+    monkeypatch.setenv("INFRA_OPS_INCLUDE", str(tmp_path / "include"))
+    assert ".svc" not in yaml.safe_dump(include.inventory().model_dump(mode="json"))
+    target = include.inventory().credentials["postgres_appuser"].target
+    assert target is not None
+    assert (target.kind, getattr(target, "host", ""), getattr(target, "port", 0)) == ("postgres", "127.0.0.1", 30001)
+    assert include.roadmap()
+
+
+def test_nothing_but_places_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inventory.write(tmp_path / "include", {})
+    monkeypatch.setenv("INFRA_OPS_INCLUDE", str(tmp_path / "include"))
+    assert include.inventory() == inventory.load()
+
+
+def test_a_second_start_replaces_the_copy_of_the_first(tmp_path: Path) -> None:
+    inventory.write(tmp_path / "include", {})
+    (tmp_path / "include" / "left-over.yaml").touch()
+    inventory.write(tmp_path / "include", ADDRESSES)
+    assert not (tmp_path / "include" / "left-over.yaml").exists()
+    assert "127.0.0.1:30001" in (tmp_path / "include" / "cluster.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("node", "wanted"),
+    [
+        ("x://postgresql.databases.svc:5432/db", "x://127.0.0.1:30001/db"),
+        ("postgresql.databases.svc.cluster.local:5432", "127.0.0.1:30001"),
+        ({"host": "postgresql.databases.svc", "port": 5432}, {"host": "127.0.0.1", "port": 30001}),
+        (["flower.celery.svc:5555", 5], ["127.0.0.1:30002", 5]),
+        ("unknown.databases.svc:5432", "unknown.databases.svc:5432"),
+        ("postgresql.databases.svc:54321", "postgresql.databases.svc:54321"),
+        ({"host": "elsewhere", "port": 5432}, {"host": "elsewhere", "port": 5432}),
+    ],
+)
+def test_texts_and_pairs_of_host_and_port_are_replaced(node: object, wanted: object) -> None:
+    """A Service that the lab does not have keeps its name."""
+    assert placed(node, ADDRESSES) == wanted
