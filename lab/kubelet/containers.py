@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,6 +16,7 @@ from lab.kubelet.launch import ImageError, StartError, prepare
 from lab.kubelet.logs import Log, last_words
 from lab.kubelet.probes import Probes
 from lab.kubelet.processes import Process
+from lab.kubelet.record import Record
 from lab.kubelet.references import MissingReferenceError
 from lab.kubelet.runtime import Runtime
 from lab.kubelet.volumes import VolumeError, Volumes
@@ -41,36 +41,22 @@ class _Running:
 class Container:
     """One container of a pod.
 
-    `pod` has its address in its status. `status` is the ContainerStatus object; `changed` is called whenever that
-    changes. `former` is the status that an earlier kubelet left: what was running then has ended unseen, unless the
-    image has no process.
+    `pod` has its address in its status. What runs according to a `record` that an earlier kubelet left has ended
+    unseen, unless the image has no process.
     """
 
     def __init__(
-        self,
-        runtime: Runtime,
-        pod: Object,
-        spec: Object,
-        volumes: Volumes,
-        *,
-        field_path: str,
-        restart: Restart,
-        former: Object | None,
-        changed: Callable[[], None],
+        self, runtime: Runtime, pod: Object, spec: Object, volumes: Volumes, record: Record, restart: Restart
     ) -> None:
         self.name: str = spec["name"]
         self.spec = spec
         self.address: str = pod["status"]["podIP"]
-        self.status: Object = container_status.fresh(spec) | (former or {})
-        self.started = asyncio.Event()
+        self.record = record
         self._runtime = runtime
         self._pod = pod
         self._volumes = volumes
-        self._field_path = field_path
         self._restart = restart
-        self._changed = changed
         self._folder: Path = runtime.folder_of(pod) / "containers" / self.name
-        self._logs: Path = self._folder / "logs"
         self._stopping = asyncio.Event()
         self._pulls, self._crashes = Backoff(), Backoff()
         self._task: asyncio.Task[int] | None = None
@@ -101,7 +87,7 @@ class Container:
         if self._task is None or self._task.done():
             return
         if self._running:
-            self._tell("Normal", "Killing", f"Stopping container {self.name}")
+            self.record.tell("Normal", "Killing", f"Stopping container {self.name}")
             self._running.process.terminate()
         await asyncio.wait([self._task], timeout=grace)
         if self._running:
@@ -116,7 +102,7 @@ class Container:
 
     def log_file(self, *, previous: bool) -> tuple[Path, Log | None] | None:
         """The log of the current (or the previous) start and, while that still grows, its writer; None without one."""
-        number = container_status.log_number(self.status, previous=previous)
+        number = container_status.log_number(self.record.status, previous=previous)
         path = self._log_path(number) if number is not None else None
         if path is None or not path.exists():
             return None
@@ -131,25 +117,25 @@ class Container:
 
     def probed(self, *, started: bool, ready: bool) -> None:
         """Take note of what its probes found."""
-        if self._running and (self.status["started"], self.status["ready"]) != (started, ready):
-            self._set({**self.status, "started": started, "ready": ready})
+        if self._running:
+            self.record.probed(started=started, ready=ready)
 
     def unhealthy(self, message: str) -> None:
         """Take note of a failed probe."""
-        self._tell("Warning", "Unhealthy", message)
+        self.record.tell("Warning", "Unhealthy", message)
 
     async def restart(self, probe: str) -> None:
         """End its process because it failed its liveness or startup probe; the restart policy decides what follows."""
         running = self._running
         if running is None:
             return
-        self._tell("Normal", "Killing", f"Container {self.name} failed {probe} probe, will be restarted")
+        self.record.tell("Normal", "Killing", f"Container {self.name} failed {probe} probe, will be restarted")
         running.process.terminate()
         if not await running.process.ends_within(float(self._pod["spec"].get("terminationGracePeriodSeconds", 30))):
             running.process.kill()
 
     async def _live(self) -> int:
-        code = container_status.exit_code(self.status)
+        code = container_status.exit_code(self.record.status)
         if code is not None and not self._starts_again(code):
             return code
         pause = 0.0
@@ -165,27 +151,26 @@ class Container:
 
     async def _hold(self) -> int:
         """Count as running until stopped."""
-        number = container_status.next_number(self.status)
+        number = container_status.next_number(self.record.status)
         since = times.seconds()
-        if "running" in self.status["state"]:
-            number, since = self.status["restartCount"], self.status["state"]["running"]["startedAt"]
-        running = container_status.running(self.status, number, self._id(number), since, started=True, ready=True)
-        self._set(running)
+        if "running" in self.record.status["state"]:
+            number, since = self.record.status["restartCount"], self.record.status["state"]["running"]["startedAt"]
+        self.record.running(number, since)
         await self._stopping.wait()
-        self._ended(number, since, 0)
+        self.record.ended(number, since, 0)
         return 0
 
     async def _attempt(self) -> int:
         """Start it once, as soon as that is possible, and wait for its end; returns the exit code."""
-        number = container_status.next_number(self.status)
+        number = container_status.next_number(self.record.status)
         try:
             prepared = await self._prepare()
             if prepared is None:
                 return _UNSEEN_END
             running = await self._start(number, *prepared)
         except StartError as error:
-            self._tell("Warning", "Failed", f"Error: {error}")
-            self._ended(number, times.seconds(), _CANNOT_START, reason="StartError", message=str(error))
+            self.record.tell("Warning", "Failed", f"Error: {error}")
+            self.record.ended(number, times.seconds(), _CANNOT_START, reason="StartError", message=str(error))
             return _CANNOT_START
         return await self._run(running, number)
 
@@ -206,10 +191,10 @@ class Container:
         return None
 
     async def _start(self, number: int, place: Place, command: Command) -> _Running:
-        self._tell("Normal", "Pulled", f'Container image "{self.spec["image"]}" already present on machine')
+        self.record.tell("Normal", "Pulled", f'Container image "{self.spec["image"]}" already present on machine')
         self._log_path(number - 2).unlink(missing_ok=True)  # only the previous log is kept beside the current one
         self._log = Log(self._log_path(number))
-        self._tell("Normal", "Created", f"Created container: {self.name}")
+        self.record.tell("Normal", "Created", f"Created container: {self.name}")
         try:
             process = await Process.start(command, enclosure(place, namespaces=self._runtime.namespaces), self._log)
         except OSError as error:
@@ -221,9 +206,9 @@ class Container:
         """From the moment that the process runs until it has ended."""
         self._running, since = running, times.seconds()
         probes = Probes(self)
-        self._tell("Normal", "Started", f"Started container {self.name}")
+        self.record.tell("Normal", "Started", f"Started container {self.name}")
         started, ready = not probes.delay_start, not probes.delay_ready
-        self._set(container_status.running(self.status, number, self._id(number), since, started=started, ready=ready))
+        self.record.running(number, since, started=started, ready=ready)
         probing = asyncio.create_task(probes.run())
         try:
             if self._stopping.is_set():  # too late for stop() to see it
@@ -235,7 +220,7 @@ class Container:
         finally:
             probing.cancel()
             self._running = None
-        self._ended(number, since, code, message=await self._last_words(number, code))
+        self.record.ended(number, since, code, message=await self._last_words(number, code))
         return code
 
     async def _last_words(self, number: int, code: int) -> str:
@@ -244,27 +229,27 @@ class Container:
         return await last_words(self._log_path(number))
 
     async def _wait_for_config(self, reason: str, message: str) -> None:
-        self._set(container_status.waiting(self.status, reason, message))
-        self._tell("Warning", "Failed", f"Error: {message}")
+        self.record.waiting(reason, message)
+        self.record.tell("Warning", "Failed", f"Error: {message}")
         await self._pause(_RETRY_SECONDS)
 
     async def _wait_for_image(self, error: ImageError) -> None:
         image = self.spec["image"]
-        self._set(container_status.waiting(self.status, error.reason, str(error)))
+        self.record.waiting(error.reason, str(error))
         if error.reason == "ErrImageNeverPull":
-            self._tell("Warning", error.reason, str(error))
+            self.record.tell("Warning", error.reason, str(error))
             await self._pause(self._pulls.next())
             return
-        self._tell("Normal", "Pulling", f'Pulling image "{image}"')
-        self._tell("Warning", "Failed", f'Failed to pull image "{image}": {error}')
-        self._tell("Warning", "Failed", f"Error: {error.reason}")
+        self.record.tell("Normal", "Pulling", f'Pulling image "{image}"')
+        self.record.tell("Warning", "Failed", f'Failed to pull image "{image}": {error}')
+        self.record.tell("Warning", "Failed", f"Error: {error.reason}")
         await self._pause(_ERROR_SECONDS)
         if self._stopping.is_set():
             return
         message = f'Back-off pulling image "{image}"'
-        self._set(container_status.waiting(self.status, "ImagePullBackOff", f"{message}: {error.reason}: {error}"))
-        self._tell("Normal", "BackOff", message)
-        self._tell("Warning", "Failed", "Error: ImagePullBackOff")
+        self.record.waiting("ImagePullBackOff", f"{message}: {error.reason}: {error}")
+        self.record.tell("Normal", "BackOff", message)
+        self.record.tell("Warning", "Failed", "Error: ImagePullBackOff")
         await self._pause(self._pulls.next())
 
     async def _wait_to_restart(self, seconds: float) -> None:
@@ -272,8 +257,8 @@ class Container:
         pod = f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
         delay = f"{seconds // 60:.0f}m{seconds % 60:.0f}s" if seconds >= 60 else f"{seconds:.0f}s"
         message = f"back-off {delay} restarting failed container={self.name} pod={pod}"
-        self._set(container_status.waiting(self.status, "CrashLoopBackOff", message))
-        self._tell("Warning", "BackOff", f"Back-off restarting failed container {self.name} in pod {pod}")
+        self.record.waiting("CrashLoopBackOff", message)
+        self.record.tell("Warning", "BackOff", f"Back-off restarting failed container {self.name} in pod {pod}")
         await self._pause(seconds)
 
     def _note_unseen_end(self) -> None:
@@ -281,32 +266,17 @@ class Container:
 
         The log tells of a start that the API server never heard of: a pod that must not restart runs at most once.
         """
-        running, number = self.status["state"].get("running"), container_status.next_number(self.status)
+        running, number = self.record.status["state"].get("running"), container_status.next_number(self.record.status)
         if running:
-            self._ended(self.status["restartCount"], running["startedAt"], _UNSEEN_END, reason="Unknown")
+            self.record.ended(self.record.status["restartCount"], running["startedAt"], _UNSEEN_END, reason="Unknown")
         elif self._log_path(number).exists():
-            self._ended(number, times.seconds(), _UNSEEN_END, reason="Unknown")
+            self.record.ended(number, times.seconds(), _UNSEEN_END, reason="Unknown")
 
     def _starts_again(self, code: int) -> bool:
         return self._restart == "Always" or (self._restart == "OnFailure" and code != 0)
 
-    def _ended(self, number: int, since: str, code: int, *, reason: str = "", message: str = "") -> None:
-        ended = container_status.terminated(
-            self.status, number, self._id(number), since, code, reason=reason, message=message
-        )
-        self._set(ended)
-
-    def _set(self, status: Object) -> None:
-        self.status = status
-        if status["started"]:
-            self.started.set()
-        self._changed()
-
-    def _id(self, number: int) -> str:
-        return f"lab://{self._pod['metadata']['uid']}/{self.name}/{number}"
-
     def _log_path(self, number: int) -> Path:
-        return self._logs / f"{number}.log"
+        return self._folder / "logs" / f"{number}.log"
 
     async def _pause(self, seconds: float) -> None:
         """Wait, unless it is being stopped."""
@@ -314,6 +284,3 @@ class Container:
             await asyncio.wait_for(self._stopping.wait(), seconds)
         except TimeoutError:
             return
-
-    def _tell(self, type_: str, reason: str, message: str) -> None:
-        self._runtime.events.pod(self._pod, type_, reason, message, container=self._field_path)

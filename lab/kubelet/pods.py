@@ -8,6 +8,7 @@ import logging
 from lab.kube import ApiError, Object, Objects
 from lab.kubelet import times
 from lab.kubelet.containers import Container, Restart
+from lab.kubelet.record import Record
 from lab.kubelet.reporter import Reporter
 from lab.kubelet.runtime import Runtime
 from lab.kubelet.status import ADDRESS, Containers, addresses, pod_status
@@ -116,7 +117,7 @@ class Pod:
         for container in self._init:
             container.start()
             if container.name in self._sidecars:
-                await container.started.wait()
+                await container.record.started.wait()
             elif await container.finished() != 0:
                 return
         for container in self._main:
@@ -165,21 +166,21 @@ class Pod:
         if kind == "initContainer":
             once: Restart = "Never" if self._policy == "Never" else "OnFailure"
             restart = "Always" if spec.get("restartPolicy") == "Always" else once
-        return Container(
-            self._runtime,
-            {**self.object, "status": {**(self.object.get("status") or {}), **addresses(self._address)}},
+        pod = {**self.object, "status": {**(self.object.get("status") or {}), **addresses(self._address)}}
+        record = Record(
+            self._runtime.events,
+            pod,
             spec,
-            self._volumes,
             field_path=f"spec.{kind}s{{{spec['name']}}}",
-            restart=restart,
             former=next((status for status in statuses if status["name"] == spec["name"]), None),
             changed=self._reporter.changed,
         )
+        return Container(self._runtime, pod, spec, self._volumes, record, restart)
 
     def _status(self) -> Object:
         containers = Containers(
-            init=[container.status for container in self._init],
-            main=[container.status for container in self._main],
+            init=[container.record.status for container in self._init],
+            main=[container.record.status for container in self._main],
             sidecars=frozenset(self._sidecars),
         )
         status = pod_status(

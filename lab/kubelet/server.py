@@ -100,7 +100,7 @@ class Server:
 
 
 def _no_log(container: Container, pod: str, *, previous: bool) -> str:
-    waiting = container.status["state"].get("waiting")
+    waiting = container.record.status["state"].get("waiting")
     if waiting and not previous:
         return f'container "{container.name}" in pod "{pod}" is waiting to start: {waiting["reason"]}'
     return f'{"previous " if previous else ""}terminated container "{container.name}" in pod "{pod}" not found'
