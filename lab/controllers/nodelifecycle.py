@@ -52,10 +52,15 @@ async def run(kube: Kube, grace: float) -> None:
             name = node["metadata"]["name"]
             lease = cache.get(LEASES, "kube-node-lease", name)
             if heartbeats.is_silent(node, lease, time.monotonic()):
-                if not await _server_answers(kube):
-                    # Nobody's heartbeats arrive while the server is away, so nobody can be blamed for it.
+                # The watch may lag behind after an outage, so ask before blaming.
+                try:
+                    fresh = await kube.request("GET", f"{NODES}/{name}"), await _lease(kube, name)
+                except (ApiError, ConnectionError):
+                    # Nobody's heartbeats arrive while the server is away.
                     heartbeats.restart(time.monotonic())
                     return False
+                if not heartbeats.is_silent(*fresh, time.monotonic()):
+                    continue
                 await _mark_unknown(kube, node)
                 for pod in cache.all(PODS):
                     if pod["spec"].get("nodeName") == name:
@@ -66,12 +71,13 @@ async def run(kube: Kube, grace: float) -> None:
     await cache.follow(look)
 
 
-async def _server_answers(kube: Kube) -> bool:
+async def _lease(kube: Kube, node: str) -> Object | None:
     try:
-        await kube.request("GET", "/version")
-    except (ApiError, ConnectionError):
-        return False
-    return True
+        return await kube.request("GET", f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{node}")
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return None
 
 
 def _condition(item: Object, kind: str) -> Object:
