@@ -2,6 +2,7 @@
 
 nodes          lists the nodes of the cluster
 adopt          stores today's live password of a credential, after proving that it logs in
+schemas        writes the JSON schemas of the files under include/
 """
 
 from __future__ import annotations
@@ -35,6 +36,17 @@ def adopt(chosen: argparse.Namespace) -> dict[str, Any]:
     return {"credential": chosen.credential, "version": version}
 
 
+def schemas(chosen: argparse.Namespace) -> dict[str, Any]:
+    """Writes the JSON schemas of cluster.yaml, roadmap.yaml and checks.yaml into a folder."""
+    from infra_ops.models import schemas as models
+
+    written = models.schemas()
+    chosen.folder.mkdir(parents=True, exist_ok=True)
+    for name, text in written.items():
+        (chosen.folder / name).write_text(text)
+    return {"written": sorted(written)}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="infra_ops", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -56,6 +68,10 @@ def _parser() -> argparse.ArgumentParser:
         help="take the password from this key of a Secret instead of asking for it",
     )
     adopting.set_defaults(run=adopt)
+
+    exporting = commands.add_parser("schemas", help=schemas.__doc__)
+    exporting.add_argument("folder", type=Path)
+    exporting.set_defaults(run=schemas)
     return parser
 
 
