@@ -18,8 +18,10 @@ from lab.errors import LabError
 from lab.layout import Lab
 from lab.ports import Ports
 from lab.seed.cluster import load as load_seed
+from lab.services.airflow_environment import of_components
 from lab.services.plan import services
 from lab.supervisor import control, lock
+from lab.supervisor.process import run as run_to_end
 from lab.supervisor.sessions import Ledger
 from lab.supervisor.supervisor import Supervisor
 from lab.wish import Wish
@@ -67,7 +69,7 @@ async def _run(wish: Wish, report: Report, began: float) -> None:
     desk = Desk(supervisor, end)
     async with control.serve(control_socket(lab.root), desk.answer):
         try:
-            if await _finished_before(end, supervisor.start_all()):
+            if await _finished_before(end, _bring_up(supervisor, lab, report)):
                 state.save(lab.root, describe(lab))  # again, with the credentials that only a running service gives
                 desk.phase = "up"
                 _welcome(lab, report, time.monotonic() - began)
@@ -92,6 +94,19 @@ def _furnish(lab: Lab, wish: Wish, report: Report) -> Supervisor:
     chosen = services(lab, with_celery=wish.celery, with_airflow=wish.airflow, executor=wish.executor)
     state.save(lab.root, describe(lab))
     return Supervisor(chosen, environment=lab.environment(), log=lab.log, ledger=ledger, report=report)
+
+
+async def _bring_up(supervisor: Supervisor, lab: Lab, report: Report) -> None:
+    await supervisor.start_all()
+    environment = {
+        **lab.environment(),
+        **of_components(lab),
+        "KUBECONFIG": str(lab.admin_kubeconfig),  # the workers' own is there only with Airflow
+    }
+    log = lab.log / "adoption.log"
+    await run_to_end((sys.executable, "-m", "lab.adoption", str(lab.credentials)), environment, log)
+    if refusals := log.read_text():
+        report(refusals.rstrip())
 
 
 async def _finished_before(end: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:

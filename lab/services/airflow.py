@@ -13,7 +13,7 @@ import asyncpg
 from lab import credentials, files
 from lab.layout import PROJECT, Lab
 from lab.services.airflow_access import grant
-from lab.services.airflow_environment import of_components
+from lab.services.airflow_environment import of_components, of_triggerer
 from lab.services.airflow_settings import Executor, home, url, write_config
 from lab.supervisor.process import run
 from lab.supervisor.service import Service
@@ -36,10 +36,13 @@ Step = Callable[[], Awaitable[None]]
 def services(lab: Lab, executor: Executor = "local") -> list[Service]:
     """Airflow's four components, to be started side by side: importing Airflow is most of their start-up."""
     port = lab.ports.of("airflow")
-    shared: dict[str, str] = {}  # filled while preparing: it tells the nodes' host keys, which their first start makes
+    # Filled while preparing: they tell the nodes' host keys, which their first start makes.
+    shared: dict[str, str] = {}
+    triggerers: dict[str, str] = {}
 
     async def prepare() -> None:
         shared.update(of_components(lab))
+        triggerers.update(of_triggerer(lab))
         write_config(lab, executor)
         await asyncio.gather(_set_up_database(lab), grant(lab, executor))
 
@@ -55,7 +58,11 @@ def services(lab: Lab, executor: Executor = "local") -> list[Service]:
         grace=GRACE,
         timeout=TIMEOUT,
     )
-    return [api_server, *(_component(lab, name, shared, prepare_once) for name in COMPONENTS)]
+    environments = {"triggerer": triggerers}
+    return [
+        api_server,
+        *(_component(lab, name, environments.get(name, shared), prepare_once) for name in COMPONENTS),
+    ]
 
 
 def _component(lab: Lab, name: str, environment: dict[str, str], prepare: Step) -> Service:

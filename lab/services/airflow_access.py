@@ -10,7 +10,7 @@ from lab import files, kubeconfigs
 from lab.kube import ApiError, Kube
 from lab.layout import PROJECT, Lab
 from lab.services import airflow_environment, nodes
-from lab.services.airflow_environment import WORKER_ACCOUNT
+from lab.services.airflow_environment import LOCAL_WORKER, TRIGGERER
 from lab.services.airflow_settings import LOGS_CLAIM, NAMESPACE, SCHEDULER_ACCOUNT, Executor
 from lab.supervisor.service import ServiceError
 
@@ -19,15 +19,17 @@ MANAGER = "infra-ops"
 
 
 async def grant(lab: Lab, executor: Executor) -> None:
-    """Apply include/manifests/infra-ops and write the kubeconfigs of worker and scheduler, with fresh tokens.
+    """Apply include/manifests/infra-ops and write the kubeconfigs of Airflow's accounts, with fresh tokens.
 
     Workers in pods (executor kubernetes) also get what their pod template mounts. Raises ServiceError.
     """
     try:
         async with Kube(lab.admin_kubeconfig) as kube:
-            for item in (*_chart(), *_manifests(), *(_mounts(lab) if executor == "kubernetes" else ())):
+            mounts = _mounts(lab) if executor == "kubernetes" else ()
+            for item in (*_chart(), *_manifests(), *_local_worker(), *mounts):
                 await kube.apply(item, manager=MANAGER, force=True)
-        await asyncio.gather(*(_write_kubeconfig(lab, name) for name in (WORKER_ACCOUNT, SCHEDULER_ACCOUNT)))
+        accounts = (LOCAL_WORKER, SCHEDULER_ACCOUNT, TRIGGERER)
+        await asyncio.gather(*(_write_kubeconfig(lab, name) for name in accounts))
     except (ApiError, OSError) as error:
         raise ServiceError(f"the cluster did not accept what Airflow needs in it: {error}") from error
 
@@ -42,15 +44,34 @@ async def _write_kubeconfig(lab: Lab, account: str) -> None:
 
 
 def _manifests() -> Iterator[dict[str, Any]]:
-    for name in ("namespaces", "service-accounts", "rbac"):
-        yield from yaml.safe_load_all((MANIFESTS / f"{name}.yaml").read_text())
+    for name in yaml.safe_load((MANIFESTS / "kustomization.yaml").read_text())["resources"]:
+        yield from yaml.safe_load_all((MANIFESTS / name).read_text())
+
+
+def _local_worker() -> Iterator[dict[str, Any]]:
+    """One account with the rights of all areas: LocalExecutor cannot run each task as its area's account."""
+    yield _account(LOCAL_WORKER)
+    areas = {item["metadata"]["name"] for item in _manifests() if _is_area(item)}
+    for item in _manifests():
+        if any(subject["name"] in areas for subject in item.get("subjects", [])):
+            metadata = {**item["metadata"], "name": f"{item['metadata']['name']}-{LOCAL_WORKER}"}
+            subject = {"kind": "ServiceAccount", "name": LOCAL_WORKER, "namespace": NAMESPACE}
+            yield {**item, "metadata": metadata, "subjects": [subject]}
+
+
+def _is_area(item: dict[str, Any]) -> bool:
+    return (item["kind"], item["metadata"].get("namespace")) == ("ServiceAccount", NAMESPACE)
+
+
+def _account(name: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": NAMESPACE}}
 
 
 def _chart() -> Iterator[dict[str, Any]]:
-    """What Airflow's Helm chart brings on a real cluster: its namespace, and the scheduler's right to start workers."""
+    """What Airflow's Helm chart brings on a real cluster: a namespace, accounts, the right to start workers."""
     place = {"namespace": NAMESPACE}
     yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-    yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": SCHEDULER_ACCOUNT, **place}}
+    yield from (_account(SCHEDULER_ACCOUNT), _account(TRIGGERER))
     yield {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "Role",

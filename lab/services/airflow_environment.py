@@ -5,33 +5,36 @@ from pathlib import PurePath, PurePosixPath
 
 from lab import power
 from lab.layout import PROJECT, Lab
-from lab.services import nodes, openbao
+from lab.services import nodes, openbao, openbao_setup
 from lab.services.airflow_settings import home, url
 
-WORKER_ACCOUNT = "infra-ops-upkeep"
+# Service accounts in the namespace airflow. Under LocalExecutor the tasks of all areas run as LOCAL_WORKER.
+LOCAL_WORKER = "lab-worker"
+TRIGGERER = "airflow-triggerer"
 SIDECAR_IMAGE = "alpine:3.22"
 MOUNTS = PurePosixPath("/etc/infra-ops")  # where the pod template of the workers mounts what they need
 
 
 def of_components(lab: Lab) -> dict[str, str]:
-    """What the four components, and tasks that run in them, get on top of the lab's own environment.
+    """What the components, and tasks that run in them, get on top of the lab's own environment.
 
     The nodes' host keys are in it, so the nodes must have been started once.
     """
-    kubeconfig = str(lab.kubeconfigs / WORKER_ACCOUNT)
     return {
         "AIRFLOW_HOME": str(home(lab)),
         "PYTHONPATH": f"{PROJECT / 'plugins'}:{PROJECT}",
-        "KUBECONFIG": kubeconfig,
         "INFRA_OPS_INCLUDE": str(lab.include),
         "INFRA_OPS_ORIGIN": "lab",
         "VAULT_ADDR": openbao.url(lab),
         "VAULT_CACERT": str(lab.certs / "ca.crt"),
-        "VAULT_ROLE_ID_FILE": str(lab.credentials / "openbao_role_id"),
-        "VAULT_SECRET_ID_FILE": str(lab.credentials / "openbao_secret_id"),
-        # The connection names the file too, so that a lab in some cluster's pod never speaks to that cluster.
-        **_connections(lab, {"kube_config_path": kubeconfig}, nodes.key_file(lab)),
+        **_nodes(lab, nodes.key_file(lab)),
+        **_identity(lab, LOCAL_WORKER, "worker"),
     }
+
+
+def of_triggerer(lab: Lab) -> dict[str, str]:
+    """The same for the triggerer, where sensors measure: it may look and change nothing."""
+    return {**of_components(lab), **_identity(lab, TRIGGERER, "triggerer")}
 
 
 def of_workers(lab: Lab) -> dict[str, str]:
@@ -46,17 +49,32 @@ def of_workers(lab: Lab) -> dict[str, str]:
         "INFRA_OPS_ORIGIN": "lab",
         "VAULT_ADDR": openbao.url(lab),
         "VAULT_CACERT": str(MOUNTS / "ca" / "ca.crt"),
-        "VAULT_KUBERNETES_ROLE": WORKER_ACCOUNT,
-        **_connections(lab, {"in_cluster": True}, MOUNTS / "ssh" / "id_ed25519"),
+        "VAULT_KUBERNETES_ROLE": "infra-ops-upkeep",  # the pod templates of other areas name theirs
+        "AIRFLOW_CONN_KUBERNETES_DEFAULT": _kubernetes(in_cluster=True),
+        **_nodes(lab, MOUNTS / "ssh" / "id_ed25519"),
     }
 
 
-def _connections(lab: Lab, cluster: dict[str, object], key_file: PurePath) -> dict[str, str]:
-    kubernetes = {**cluster, "xcom_sidecar_container_image": SIDECAR_IMAGE}
+def _identity(lab: Lab, account: str, role: str) -> dict[str, str]:
+    """Who a process outside of the cluster is, for Kubernetes and for OpenBao (openbao_setup.APP_ROLES)."""
+    kubeconfig = str(lab.kubeconfigs / account)
+    role_id, secret_id = openbao_setup.role_files(lab, role)
     return {
-        "AIRFLOW_CONN_KUBERNETES_DEFAULT": json.dumps({"conn_type": "kubernetes", "extra": kubernetes}),
-        **{f"AIRFLOW_CONN_NODE_{name.upper().replace('-', '_')}": _node(lab, name, key_file) for name in power.names()},
+        "KUBECONFIG": kubeconfig,
+        # The connection names the file too, so that a lab in some cluster's pod never speaks to that cluster.
+        "AIRFLOW_CONN_KUBERNETES_DEFAULT": _kubernetes(kube_config_path=kubeconfig),
+        "VAULT_ROLE_ID_FILE": str(role_id),
+        "VAULT_SECRET_ID_FILE": str(secret_id),
     }
+
+
+def _kubernetes(**extra: object) -> str:
+    extra["xcom_sidecar_container_image"] = SIDECAR_IMAGE
+    return json.dumps({"conn_type": "kubernetes", "extra": extra})
+
+
+def _nodes(lab: Lab, key_file: PurePath) -> dict[str, str]:
+    return {f"AIRFLOW_CONN_NODE_{name.upper().replace('-', '_')}": _node(lab, name, key_file) for name in power.names()}
 
 
 def _node(lab: Lab, name: str, key_file: PurePath) -> str:

@@ -1,34 +1,34 @@
-"""What is set up inside OpenBao: the KV v2 mount, a reading policy, and the two ways to log in."""
+"""What is set up inside OpenBao: the KV v2 mount, the policies of include/manifests, and the two ways to log in."""
 
 import asyncio
+import json
 import time
+from collections.abc import Sequence
+from pathlib import Path
 
 import hvac
 from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, VaultError
 
 from lab import credentials, kubeconfigs
 from lab.kube import ApiError, Kube
-from lab.layout import Lab
+from lab.layout import PROJECT, Lab
 from lab.supervisor.service import ServiceError
 
 MOUNT = "infra"
-# Reads current credentials and Airflow's connections; writes nothing. Rotating identities come with the rotation.
-READER = "infra-ops-reader"
-READER_POLICY = f"""
-path "{MOUNT}/data/svc/*" {{ capabilities = ["read"] }}
-path "{MOUNT}/metadata/svc/*" {{ capabilities = ["read", "list"] }}
-path "{MOUNT}/data/airflow/*" {{ capabilities = ["read"] }}
-"""
-APP_ROLE = "airflow"  # for what runs outside of the cluster
-KUBERNETES_ROLE = "infra-ops-upkeep"  # for pods, by their service account
-POD_ACCOUNT = ("airflow", "infra-ops-upkeep")
+MANIFESTS = PROJECT / "include" / "manifests" / "infra-ops" / "openbao"
+# Who logs in from outside of the cluster, and with which of the policies. Under LocalExecutor the tasks of all areas
+# run as one identity.
+APP_ROLES = {
+    "worker": ("infra-ops-connections", "infra-ops-credentials"),
+    "triggerer": ("infra-ops-sensors",),
+}
 REVIEWER = ("kube-system", "openbao-reviewer")  # may ask the API server whose token it was shown
 
 
 async def set_up(lab: Lab, client: hvac.Client) -> None:
     """Bring the store to its wanted state. Running it again changes nothing but the reviewer's token.
 
-    AppRole's role id and secret id go to the credential files openbao_role_id and openbao_secret_id.
+    Role id and secret id of each of APP_ROLES go to files (see `role_files`).
     Raises ServiceError when OpenBao or the API server refuses.
     """
     try:
@@ -40,10 +40,18 @@ async def set_up(lab: Lab, client: hvac.Client) -> None:
 
 
 def set_up_store(lab: Lab, client: hvac.Client) -> None:
-    """The part that needs no API server: mount, policy and AppRole. Raises VaultError."""
+    """The part that needs no API server: mount, policies and AppRoles. Raises VaultError."""
     _mount(client)
-    client.sys.create_or_update_policy(READER, READER_POLICY)
-    _set_up_app_role(lab, client)
+    for policy in sorted((MANIFESTS / "policies").glob("*.hcl")):
+        client.sys.create_or_update_policy(policy.stem, policy.read_text())
+    _enable_login(client, "approle")
+    for role, policies in APP_ROLES.items():
+        _set_up_app_role(lab, client, role, policies)
+
+
+def role_files(lab: Lab, role: str) -> tuple[Path, Path]:
+    """Where the role id and the secret id of one of APP_ROLES are."""
+    return lab.credentials / f"openbao_{role}_role_id", lab.credentials / f"openbao_{role}_secret_id"
 
 
 def _mount(client: hvac.Client) -> None:
@@ -60,21 +68,20 @@ def _mount(client: hvac.Client) -> None:
             time.sleep(0.1)
 
 
-def _set_up_app_role(lab: Lab, client: hvac.Client) -> None:
-    _enable_login(client, "approle")
-    client.auth.approle.create_or_update_approle(APP_ROLE, token_policies=[READER], token_ttl="1h", token_max_ttl="24h")  # noqa: S106
-    role_id = client.auth.approle.read_role_id(APP_ROLE)["data"]["role_id"]
-    credentials.store(lab.credentials, "openbao_role_id", role_id)
-    if not _logs_in(lab, client, role_id):
-        secret_id = client.auth.approle.generate_secret_id(APP_ROLE)["data"]["secret_id"]
-        credentials.store(lab.credentials, "openbao_secret_id", secret_id)
+def _set_up_app_role(lab: Lab, client: hvac.Client, role: str, policies: Sequence[str]) -> None:
+    client.auth.approle.create_or_update_approle(role, token_policies=list(policies), token_ttl="1h")  # noqa: S106
+    role_id = client.auth.approle.read_role_id(role)["data"]["role_id"]
+    role_file, secret_file = role_files(lab, role)
+    credentials.store(lab.credentials, role_file.name, role_id)
+    if not _logs_in(client, role_id, secret_file):
+        secret_id = client.auth.approle.generate_secret_id(role)["data"]["secret_id"]
+        credentials.store(lab.credentials, secret_file.name, secret_id)
 
 
-def _logs_in(lab: Lab, client: hvac.Client, role_id: str) -> bool:
+def _logs_in(client: hvac.Client, role_id: str, secret_file: Path) -> bool:
     try:
-        secret_id = credentials.read(lab.credentials, "openbao_secret_id")
-        client.auth.approle.login(role_id, secret_id, use_token=False)
-    except (LookupError, InvalidRequest, Forbidden, InvalidPath):
+        client.auth.approle.login(role_id, secret_file.read_text(), use_token=False)
+    except (FileNotFoundError, InvalidRequest, Forbidden, InvalidPath):
         return False
     return True
 
@@ -88,14 +95,8 @@ def _set_up_kubernetes(lab: Lab, client: hvac.Client, reviewer_token: str) -> No
         token_reviewer_jwt=reviewer_token,
         disable_local_ca_jwt=True,  # OpenBao runs beside the cluster, not in it
     )
-    namespace, name = POD_ACCOUNT
-    client.auth.kubernetes.create_role(
-        KUBERNETES_ROLE,
-        bound_service_account_names=[name],
-        bound_service_account_namespaces=[namespace],
-        policies=[READER],
-        ttl="1h",
-    )
+    for role in sorted((MANIFESTS / "roles").glob("*.json")):
+        client.adapter.post(f"/v1/auth/kubernetes/role/{role.stem}", json=json.loads(role.read_text()))
 
 
 def _enable_login(client: hvac.Client, method: str) -> None:

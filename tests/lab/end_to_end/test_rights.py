@@ -10,6 +10,8 @@ from tests.lab.end_to_end.conftest import Lab
 
 READER = ("infra-ops", "reader")
 UPKEEP = ("airflow", "infra-ops-upkeep")
+LOCAL_WORKER = ("airflow", "lab-worker")
+TRIGGERER = ("airflow", "airflow-triggerer")
 
 
 def ask(lab: Lab, account: tuple[str, str], *arguments: str) -> tuple[bool, str]:
@@ -47,6 +49,31 @@ def test_a_write_that_is_not_its_work_is_refused(lab: Lab, account: tuple[str, s
     allowed, complaint = ask(lab, account, *write)
     assert not allowed
     assert "forbidden" in complaint.lower()
+
+
+@pytest.mark.parametrize(
+    ("account", "question", "answer"),
+    [
+        (LOCAL_WORKER, ("create", "pods", "-n", "infra-ops"), "yes"),
+        (LOCAL_WORKER, ("patch", "secret/database", "-n", "celery"), "yes"),
+        (LOCAL_WORKER, ("patch", "secret/another", "-n", "celery"), "no"),
+        (LOCAL_WORKER, ("list", "secrets", "-n", "celery"), "no"),
+        (TRIGGERER, ("list", "pods", "-n", "celery"), "yes"),
+        (TRIGGERER, ("patch", "secret/database", "-n", "celery"), "no"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else value,
+)
+def test_local_workers_hold_the_rights_of_all_areas_and_the_triggerer_none_to_write(
+    lab: Lab, account: tuple[str, str], question: tuple[str, ...], answer: str
+) -> None:
+    """LocalExecutor cannot run each task as its area's account."""
+    namespace, name = account
+    user = f"system:serviceaccount:{namespace}:{name}"
+    try:
+        said = lab.kubectl("auth", "can-i", *question, "--as", user)
+    except subprocess.CalledProcessError as refused:  # "no" is exit code 1
+        said = refused.stdout
+    assert said.strip() == answer
 
 
 def test_a_tools_namespace_refuses_a_privileged_pod(lab: Lab) -> None:

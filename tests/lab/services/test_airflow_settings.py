@@ -13,9 +13,9 @@ import pytest
 from lab import credentials
 from lab.layout import Lab
 from lab.ports import Ports
-from lab.services import nodes
+from lab.services import nodes, openbao_setup
 from lab.services.airflow import _once
-from lab.services.airflow_environment import of_components, of_workers
+from lab.services.airflow_environment import of_components, of_triggerer, of_workers
 from lab.services.airflow_settings import home, write_config
 
 
@@ -24,7 +24,8 @@ def lab(tmp_path: Path) -> Lab:
     """A lab whose nodes have their host keys, with nothing running."""
     lab = Lab(tmp_path, Ports())
     credentials.invent(lab.credentials)
-    for name in ("openbao_role_id", "openbao_secret_id", nodes.KEY):
+    files = [file.name for role in openbao_setup.APP_ROLES for file in openbao_setup.role_files(lab, role)]
+    for name in (*files, nodes.KEY):
         credentials.store(lab.credentials, name, f"invented {name}")
     for name in nodes.names():
         folder = lab.nodes / name / "etc" / "ssh"
@@ -64,13 +65,31 @@ def test_environments_hold_no_secret(lab: Lab) -> None:
     """The environment of a process is shown by many tools, and goes into the ConfigMap of the workers."""
     write_config(lab, "local")
     secrets = [file.read_text() for file in lab.credentials.iterdir()]
-    for environment in (of_components(lab), of_workers(lab)):
+    for environment in (of_components(lab), of_triggerer(lab), of_workers(lab)):
         assert [secret for secret in secrets if secret in " ".join(environment.values())] == []
 
 
 def test_what_tasks_measure_here_is_marked_as_the_labs(lab: Lab) -> None:
     """So that it never counts for a real cluster (infra_ops/airflow/evidence.py)."""
     assert {environment["INFRA_OPS_ORIGIN"] for environment in (of_components(lab), of_workers(lab))} == {"lab"}
+
+
+def test_they_read_the_labs_own_inventory(lab: Lab) -> None:
+    """In include/ itself Services have names that only a cluster knows."""
+    for environment in (of_components(lab), of_triggerer(lab), of_workers(lab)):
+        assert environment["INFRA_OPS_INCLUDE"] == str(lab.root / "include")
+
+
+def test_the_triggerer_is_somebody_else_than_the_workers(lab: Lab) -> None:
+    """Sensors measure there; it must not be able to write."""
+    workers, triggerer = of_components(lab), of_triggerer(lab)
+    differing = {name for name in workers if workers[name] != triggerer[name]}
+    assert differing == {
+        "KUBECONFIG",
+        "AIRFLOW_CONN_KUBERNETES_DEFAULT",
+        "VAULT_ROLE_ID_FILE",
+        "VAULT_SECRET_ID_FILE",
+    }
 
 
 def test_every_node_is_a_connection_with_its_host_key(lab: Lab) -> None:

@@ -62,19 +62,27 @@ def test_a_secret_is_written_only_over_the_version_that_was_read(lab: Lab) -> No
     run(lab, [alone(lab)], played(play))
 
 
-def test_an_app_role_reads_current_credentials_and_writes_nothing(lab: Lab) -> None:
+def log_in(lab: Lab, role: str) -> hvac.Client:
+    """A client that has logged in as one of the AppRoles."""
+    client = hvac.Client(url=openbao.url(lab), verify=str(lab.certs / "ca.crt"))
+    role_id, secret_id = (file.read_text() for file in openbao_setup.role_files(lab, role))
+    client.auth.approle.login(role_id, secret_id)
+    return client
+
+
+def test_workers_rotate_and_the_triggerer_only_looks(lab: Lab) -> None:
     def play() -> None:
-        openbao.client(lab).secrets.kv.v2.create_or_update_secret("svc/one", {"password": "a"}, **KV)
-        app = hvac.Client(url=openbao.url(lab), verify=str(lab.certs / "ca.crt"))
-        role_id = credentials.read(lab.credentials, "openbao_role_id")
-        app.auth.approle.login(role_id, credentials.read(lab.credentials, "openbao_secret_id"))
-        assert read(app, "svc/one") == {"password": "a"}
+        worker, triggerer = log_in(lab, "worker"), log_in(lab, "triggerer")
+        for path in ("svc/one", "rotation/pending/one"):
+            worker.secrets.kv.v2.create_or_update_secret(path, {"password": "a"}, cas=0, **KV)
+            assert read(triggerer, path) == {"password": "a"}
+            with pytest.raises(Forbidden):
+                triggerer.secrets.kv.v2.create_or_update_secret(path, {"password": "b"}, cas=1, **KV)
         with pytest.raises(Forbidden):
-            app.secrets.kv.v2.create_or_update_secret("svc/one", {"password": "b"}, **KV)
-        with pytest.raises(Forbidden):
-            read(app, "rotation/pending/one")
+            worker.secrets.kv.v2.delete_metadata_and_all_versions("svc/one", **KV)
+        role_id = openbao_setup.role_files(lab, "worker")[0].read_text()
         with pytest.raises(InvalidRequest):
-            app.auth.approle.login(role_id, "wrong")
+            worker.auth.approle.login(role_id, "wrong")
 
     run(lab, [alone(lab)], played(play))
 
@@ -84,15 +92,15 @@ def test_after_a_restart_it_unseals_itself_and_knows_everything_even_on_other_po
         openbao.client(lab).secrets.kv.v2.create_or_update_secret("svc/one", {"password": "a"}, **KV)
 
     run(lab, [alone(lab)], played(write))
-    root_token, secret_id = (credentials.read(lab.credentials, name) for name in ("openbao_root", "openbao_secret_id"))
+    files = [lab.credentials / "openbao_root", openbao_setup.role_files(lab, "worker")[1]]
+    before = [file.read_text() for file in files]
     moved = Lab(lab.root, Ports())
 
     def look() -> None:
         client = openbao.client(moved)
         assert client.sys.is_sealed() is False
         assert read(client, "svc/one") == {"password": "a"}
-        assert credentials.read(lab.credentials, "openbao_root") == root_token
-        assert credentials.read(lab.credentials, "openbao_secret_id") == secret_id
+        assert [file.read_text() for file in files] == before
 
     run(moved, [alone(moved)], played(look))
 
@@ -139,24 +147,24 @@ def test_a_pod_logs_in_with_its_service_account(lab: Lab) -> None:
     """OpenBao shows the token to the API server, which says whose it is; another account's is refused."""
 
     async def play(_: Supervisor) -> None:
-        namespace, name = openbao_setup.POD_ACCOUNT
+        namespace, role = "airflow", "infra-ops-credentials"
         async with Kube(lab.admin_kubeconfig) as kube:
             await kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}, manager="test")
-            for account in (name, "somebody-else"):
+            for account in (role, "somebody-else"):
                 place = {"name": account, "namespace": namespace}
                 await kube.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": place}, manager="test")
-        token = await kubeconfigs.service_account_token(lab.admin_kubeconfig, namespace, name)
+        token = await kubeconfigs.service_account_token(lab.admin_kubeconfig, namespace, role)
         stranger = await kubeconfigs.service_account_token(lab.admin_kubeconfig, namespace, "somebody-else")
 
-        def log_in() -> None:
+        def play_pod() -> None:
             pod = hvac.Client(url=openbao.url(lab), verify=str(lab.certs / "ca.crt"))
-            pod.auth.kubernetes.login(openbao_setup.KUBERNETES_ROLE, token)
-            assert openbao_setup.READER in pod.lookup_token()["data"]["policies"]
+            pod.auth.kubernetes.login(role, token)
+            assert role in pod.lookup_token()["data"]["policies"]
             with pytest.raises(Forbidden):
-                pod.auth.kubernetes.login(openbao_setup.KUBERNETES_ROLE, stranger)
+                pod.auth.kubernetes.login(role, stranger)
             with pytest.raises(Forbidden):
-                pod.auth.kubernetes.login(openbao_setup.KUBERNETES_ROLE, token[:-4] + "AAAA")
+                pod.auth.kubernetes.login(role, token[:-4] + "AAAA")
 
-        await asyncio.to_thread(log_in)
+        await asyncio.to_thread(play_pod)
 
     run(lab, [apiserver(lab), openbao.openbao(lab)], play)
