@@ -29,6 +29,7 @@ A credential is due when its stored value was adopted (so it was exposed) or is 
 - `switch`: safe to clear; it goes on where it stopped.
 - `moved`: names each consumer that is late, and the sessions that hold on to the old login. Mend that workload, clear.
 - `retire`: *still has sessions*: a client that the inventory does not know logs in with the old value; add it there.
+- `retired`: the service starts again without the old value; like `accepted`.
 - `finish`: *does not behave as it must*: look at the service's log before anything else.
 
 Until `switch` a failing run takes back what it did. After it the way is forward: mend the cause, run it again.
@@ -65,5 +66,6 @@ with DAG(
         Apply(task_id="switch"),
         CheckSensor(task_id="moved", check="K011"),
         Apply(task_id="retire"),
+        CheckSensor(task_id="retired", check="K010"),
         Apply(task_id="finish"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from infra_ops.models.credentials import Answer, Login, Moving, Stored
@@ -10,8 +11,15 @@ from infra_ops.models.outcomes import Outcome, State
 VALID_FOR = timedelta(days=1)
 
 
-def accepted(credential: str, login: Login, *, now: datetime, run: str) -> Outcome:
-    """K010: the service accepts the newest stored value."""
+def accepted(credential: str, login: Login, rolling: Mapping[str, str], *, now: datetime, run: str) -> Outcome:
+    """K010: the service accepts the newest stored value.
+
+    `rolling` maps workloads of the service that are still being replaced to what they lack: until then one answer is
+    not everybody's.
+    """
+    if rolling:
+        waiting = "; ".join(f"{workload}: {missing}" for workload, missing in rolling.items())
+        return Outcome("K010", credential, State.FAIL, "accepted", "rolling", waiting, now, VALID_FOR, run)
     states = {Answer.ACCEPTED: State.PASS, Answer.REFUSED: State.FAIL, Answer.UNREACHABLE: State.UNKNOWN}
     reasons = {
         Answer.ACCEPTED: "",

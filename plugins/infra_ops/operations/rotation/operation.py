@@ -90,4 +90,5 @@ class RotateCredentials:
         new = None if current else rotation.change.find_new()
         credential = new or rotation.change.old.credential
         login = rotation.target.log_in(credential.username, credential.password)
-        return checks.accepted(rotation.id, login, now=datetime.now(UTC), run=self._request.run)
+        rolling = {} if current else rotation.rolling()
+        return checks.accepted(rotation.id, login, rolling, now=datetime.now(UTC), run=self._request.run)

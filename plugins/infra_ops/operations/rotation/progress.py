@@ -20,11 +20,11 @@ from infra_ops.operations.rotation.rotation import PROBED, Rotation
 
 
 def measure_accepted(credential_id: str, arguments: Mapping[str, Any]) -> Outcome:
-    """K010: one login with the newest value that is stored for the credential."""
+    """K010: one login with the newest value that is stored for the credential, at a service that is of one mind."""
     rotation, _ = _latest(credential_id)
     new = rotation.change.find_new() or rotation.change.old.credential
     login = rotation.target.log_in(new.username, new.password)
-    return checks.accepted(credential_id, login, now=datetime.now(UTC), run=arguments["run"])
+    return checks.accepted(credential_id, login, rotation.rolling(), now=datetime.now(UTC), run=arguments["run"])
 
 
 def measure_moved(credential_id: str, arguments: Mapping[str, Any]) -> Outcome:

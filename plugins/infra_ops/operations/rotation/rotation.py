@@ -9,11 +9,12 @@ from __future__ import annotations
 from infra_ops.clients.effects import Effects
 from infra_ops.clients.kubernetes import Cluster
 from infra_ops.clients.kv import Kv
+from infra_ops.facts.workloads import rollout
 from infra_ops.models.credentials import Answer, Credential, Stored
 from infra_ops.models.inventory import CredentialSpec
 from infra_ops.models.plans import Step
 from infra_ops.models.problems import Refusal
-from infra_ops.operations.actions import Action
+from infra_ops.operations.actions import Action, StepFailed
 from infra_ops.operations.rotation.consumers import refuse_fixed_usernames, sync
 from infra_ops.operations.rotation.passwords import new_password
 from infra_ops.operations.rotation.restarts import restarts
@@ -46,6 +47,11 @@ class Rotation:
         username = self.change.old.credential.username
         if self.target.next_username(username) != username:
             refuse_fixed_usernames(self._cluster, self.spec.consumers, username)
+
+    def rolling(self) -> dict[str, str]:
+        """The service's own workloads that do not run their newest template alone yet, and what each lacks."""
+        missing = {str(item): rollout(self._cluster, item).missing for item in self.target.workloads()}
+        return {workload: what for workload, what in missing.items() if what}
 
     def introduce(self) -> list[Action]:
         """The service accepts the new value too."""
@@ -139,6 +145,8 @@ class Rotation:
             return step.after if mark.partition(" ")[0] == self.change.rotation_id else step.before
 
         def do(effects: Effects) -> None:
+            for workload, missing in self.rolling().items():
+                raise StepFailed(f"{workload}: {missing}; a login tried now may reach what is about to end.")
             result = effects.do(step.id, "try new, old and junk", self._try_logins)
             note = {PROBED: f"{self.change.rotation_id} {result}"}
             effects.do(step.id, "note the answers", lambda: self._kv.note(self._current, note))

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from infra_ops.clients.effects import Effects
 from infra_ops.clients.http import log_in
 from infra_ops.clients.kubernetes import Cluster
+from infra_ops.facts.workloads import Workload, readers
 from infra_ops.models.credentials import Credential, Login
 from infra_ops.models.inventory import Flower
 from infra_ops.models.plans import Step
@@ -75,6 +76,9 @@ class FlowerTarget:
 
     def log_in(self, username: str, password: str) -> Login:
         return log_in(f"{self._spec.url}/api/workers", username, password)
+
+    def workloads(self) -> list[Workload]:
+        return readers(self._cluster, self._spec.namespace, self._spec.secret)
 
     def sessions(self, username: str) -> None:
         return None

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from infra_ops.clients.effects import Effects
 from infra_ops.clients.postgres import Server, literal, log_in, quoted
 from infra_ops.facts import postgres as facts
+from infra_ops.facts.workloads import Workload
 from infra_ops.models import scram
 from infra_ops.models.credentials import Credential, Login, Session
 from infra_ops.models.inventory import Postgres
@@ -109,6 +110,9 @@ class PostgresTarget:
 
     def log_in(self, username: str, password: str) -> Login:
         return log_in(self._spec.host, self._spec.port, self._spec.database, username, password)
+
+    def workloads(self) -> list[Workload]:
+        return []
 
     def sessions(self, username: str) -> list[Session]:
         return facts.sessions(self._server, username)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from infra_ops.facts.workloads import Workload
 from infra_ops.models.credentials import Credential, Login, Session, Stored
 from infra_ops.models.problems import Refusal
 from infra_ops.operations.actions import Action
@@ -75,6 +76,12 @@ class Target(Protocol):
 
     def log_in(self, username: str, password: str) -> Login:
         """Try a login over the network."""
+        ...
+
+    def workloads(self) -> list[Workload]:
+        """Those that are the service, when a rotation restarts it: before all of their pods run the newest template,
+        old and new answer side by side. Raises ClusterError.
+        """
         ...
 
     def sessions(self, username: str) -> list[Session] | None:
