@@ -31,8 +31,8 @@ class Step:
 class Plan:
     """The steps of one run in their order, and the reasons why the rest needs none.
 
-    `arguments` (JSON-able) are what the steps were derived from: who has them can derive the same steps again, however
-    many of them are done by then.
+    `arguments` (JSON-able; no order of keys is kept) are what the steps were derived from: who has them can derive the
+    same steps again, however many of them are done by then.
     """
 
     runbook: str

@@ -14,7 +14,20 @@ from typing import Any
 
 import pytest
 
+from infra_ops.models.credentials import Stored
+from tests.lab.end_to_end.airflow import DAG, Airflow
+from tests.lab.end_to_end.managed import Managed, managed
+
 PROJECT = Path(__file__).parents[3]
+
+
+@dataclass(frozen=True)
+class Rotated:
+    """A run of rotate_credentials that succeeded: what `lab run` printed, and the values that were current before."""
+
+    run: str
+    output: str
+    before: dict[str, Stored]
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,13 @@ class Lab:
         command = [kubectl_path(), "--kubeconfig", self.state["kubeconfig"], *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
+    def rotate(self, **conf: Any) -> Rotated:
+        """`python -m lab run rotate_credentials` to its good end."""
+        with managed(self.root, self.state) as credentials:
+            before = {id_: credentials.stored(id_) for id_ in credentials.ids}
+        output = self.do("run", DAG, "--conf", json.dumps({"mode": "apply", **conf}))
+        return Rotated(output.split()[1], output, before)
+
 
 @contextmanager
 def running(root: Path, *options: str) -> Iterator[Lab]:
@@ -77,6 +97,24 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """The lab as everybody starts it."""
     with running(tmp_path_factory.mktemp("lab")) as lab:
         yield lab
+
+
+@pytest.fixture
+def credentials(lab: Lab) -> Iterator[Managed]:
+    """The rotated credentials of the lab."""
+    with managed(lab.root, lab.state) as credentials:
+        yield credentials
+
+
+@pytest.fixture(scope="package")
+def airflow(lab: Lab) -> Airflow:
+    return Airflow(lab.state)
+
+
+@pytest.fixture(scope="package")
+def rotated(lab: Lab) -> Rotated:
+    """The first rotation on the lab, of all that is due."""
+    return lab.rotate()
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 90) -> None:

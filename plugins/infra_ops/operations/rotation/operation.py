@@ -45,7 +45,8 @@ class RotateCredentials:
                 "finish": list(chain.from_iterable(rotation.finish() for rotation in rotations)),
             },
             subjects=[rotation.id for rotation in rotations],
-            arguments={"versions": {rotation.id: rotation.change.old.version for rotation in rotations}},
+            # Pairs: Airflow's database does not keep the order of a dict's keys, and the steps' order is theirs.
+            arguments={"versions": [[rotation.id, rotation.change.old.version] for rotation in rotations]},
             nothing_to_do=tuple(reasons),
         )
 
@@ -71,7 +72,7 @@ class RotateCredentials:
         """Those of the plan; before there is one, those that are due."""
         if self._request.plan is None:
             return list(self._due().rotations)
-        return again(self._inventory, self._request.plan.arguments["versions"], self._kv, self._cluster)
+        return again(self._inventory, dict(self._request.plan.arguments["versions"]), self._kv, self._cluster)
 
     def _due(self) -> Due:
         return due(
@@ -87,8 +88,7 @@ class RotateCredentials:
         return list(self._request.params.get("credentials") or self._inventory.rotated())
 
     def _accepted(self, rotation: Rotation, *, current: bool = False) -> Outcome:
-        new = None if current else rotation.change.find_new()
-        credential = new or rotation.change.old.credential
+        credential = rotation.current() if current else rotation.newest()
         login = rotation.target.log_in(credential.username, credential.password)
         rolling = {} if current else rotation.rolling()
         return checks.accepted(rotation.id, login, rolling, now=datetime.now(UTC), run=self._request.run)

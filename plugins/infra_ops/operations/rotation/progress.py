@@ -22,7 +22,7 @@ from infra_ops.operations.rotation.rotation import PROBED, Rotation
 def measure_accepted(credential_id: str, arguments: Mapping[str, Any]) -> Outcome:
     """K010: one login with the newest value that is stored for the credential, at a service that is of one mind."""
     rotation, _ = _latest(credential_id)
-    new = rotation.change.find_new() or rotation.change.old.credential
+    new = rotation.newest()
     login = rotation.target.log_in(new.username, new.password)
     return checks.accepted(credential_id, login, rotation.rolling(), now=datetime.now(UTC), run=arguments["run"])
 
@@ -35,7 +35,7 @@ def measure_moved(credential_id: str, arguments: Mapping[str, Any]) -> Outcome:
 
 def moving(rotation: Rotation, cluster: Cluster) -> Moving:
     """How far the consumers of a rotation's credential have come."""
-    new = (rotation.change.find_new() or rotation.change.old.credential).username
+    new = rotation.newest().username
     old = rotation.change.old.credential.username
     new_sessions = rotation.target.sessions(new)
     rollouts: dict[str, str] = {}

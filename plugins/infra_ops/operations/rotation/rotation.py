@@ -188,6 +188,14 @@ class Rotation:
                 return stored.credential
         return None
 
+    def newest(self) -> Credential:
+        """The new value, or the old one as long as no new one is stored."""
+        return self.change.find_new() or self.change.old.credential
+
+    def current(self) -> Credential:
+        """What consumers are to use now: the new value from its promotion on."""
+        return self.change.new() if self.is_promoted() else self.change.old.credential
+
     def is_promoted(self) -> bool:
         """Whether the new value has become the current one: from here there is no way back."""
         current = self._kv.read(self._current)

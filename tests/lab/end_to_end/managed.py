@@ -1,0 +1,98 @@
+"""The rotated credentials of a running lab, as its store, its services and its cluster see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra_ops import include
+from infra_ops.clients.journal import Entry, RunJournal
+from infra_ops.clients.kubernetes import Cluster
+from infra_ops.clients.kv import Kv
+from infra_ops.facts.workloads import Workload, pods, readers
+from infra_ops.models.credentials import Credential, Login, Session, Stored
+from infra_ops.models.inventory import Inventory
+from infra_ops.operations.rotation.due import target_of
+from infra_ops.operations.rotation.targets.target import Target
+from tests.lab.end_to_end.airflow import DAG
+from tests.lab.rotation.stage import RootVault
+
+
+@dataclass(frozen=True)
+class Managed:
+    """Looks as the lab's administrator; rotates nothing itself."""
+
+    inventory: Inventory
+    kv: Kv
+    cluster: Cluster
+
+    @property
+    def ids(self) -> list[str]:
+        return list(self.inventory.rotated())
+
+    def stored(self, id_: str, version: int | None = None) -> Stored:
+        found = self.kv.read(f"svc/{id_}", version)
+        assert found is not None, id_
+        return found
+
+    def pending(self, id_: str) -> Stored | None:
+        return self.kv.read(f"rotation/pending/{id_}")
+
+    def target(self, id_: str) -> Target:
+        return target_of(self.inventory, self.inventory.credentials[id_], self.kv, self.cluster)
+
+    def log_in(self, id_: str, credential: Credential) -> Login:
+        return self.target(id_).log_in(credential.username, credential.password)
+
+    def sessions(self, id_: str) -> list[Session]:
+        """Those of the user who logs in with the current value."""
+        return self.target(id_).sessions(self.stored(id_).credential.username) or []
+
+    def consumers(self, id_: str) -> Iterator[tuple[Workload, bool]]:
+        """The workloads that read a copy of the credential, and whether each is to hold a session."""
+        for consumer in self.inventory.credentials[id_].consumers:
+            for workload in readers(self.cluster, consumer.secret.namespace, consumer.secret.name):
+                yield workload, consumer.keeps_session
+
+    def marks(self, workload: Workload) -> set[str]:
+        """Names and addresses of its pods, by which sessions can be told."""
+        return {mark for pod in pods(self.cluster, workload) for mark in pod}
+
+    def secret(self, namespace: str, name: str) -> dict[str, Any]:
+        return self.cluster.get(f"/api/v1/namespaces/{namespace}/secrets/{name}")
+
+    def revisions(self) -> dict[str, str]:
+        """The resource version of all that a rotation may write; equal means untouched."""
+        paths = ["/api/v1/secrets", "/api/v1/namespaces/infra-ops/configmaps"]
+        found = {
+            f"{path} {item['metadata']['namespace']}/{item['metadata']['name']}": item["metadata"]["resourceVersion"]
+            for path in paths
+            for item in self.cluster.list(path)
+            if not item["metadata"]["name"].startswith("evidence-")
+        }
+        for item in self.cluster.list("/apis/apps/v1/deployments"):
+            metadata = item["metadata"]
+            found[f"Deployment {metadata['namespace']}/{metadata['name']}"] = str(metadata["generation"])
+        return found
+
+    def journal(self, run: str) -> list[Entry]:
+        """What the run wrote. `run` is a run id of rotate_credentials."""
+        return RunJournal(self.cluster, f"{DAG}/{run}").entries()
+
+
+@contextmanager
+def managed(root: Path, state: dict[str, Any]) -> Iterator[Managed]:
+    """The credentials of the lab at `root`. The clients find their servers by the environment, for the whole block."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("INFRA_OPS_INCLUDE", str(root / "include"))
+        patch.setenv("KUBECONFIG", state["kubeconfig"])
+        patch.setenv("VAULT_ADDR", state["addresses"]["openbao"])
+        patch.setenv("VAULT_CACERT", state["certificate_authority"])
+        inventory = include.inventory()
+        vault = RootVault((root / "credentials" / "openbao_root").read_text().strip())
+        yield Managed(inventory, Kv(vault, inventory.store.mount), Cluster())
