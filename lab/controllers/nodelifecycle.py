@@ -48,27 +48,34 @@ async def run(kube: Kube, grace: float) -> None:
     heartbeats = Heartbeats(grace)
 
     async def look() -> bool:
+        try:
+            await kube.request("GET", "/version")
+        except (ApiError, ConnectionError):
+            # Nobody's heartbeats arrive while the server is away, so that time counts for nobody.
+            heartbeats.restart(time.monotonic())
+            return False
         for node in cache.all(NODES):
-            name = node["metadata"]["name"]
-            lease = cache.get(LEASES, "kube-node-lease", name)
-            if heartbeats.is_silent(node, lease, time.monotonic()):
-                # The watch may lag behind after an outage, so ask before blaming.
-                try:
-                    fresh = await kube.request("GET", f"{NODES}/{name}"), await _lease(kube, name)
-                except (ApiError, ConnectionError):
-                    # Nobody's heartbeats arrive while the server is away.
-                    heartbeats.restart(time.monotonic())
-                    return False
-                if not heartbeats.is_silent(*fresh, time.monotonic()):
-                    continue
-                await _mark_unknown(kube, node)
-                for pod in cache.all(PODS):
-                    if pod["spec"].get("nodeName") == name:
-                        await _mark_not_ready(kube, pod)
-            await _correct_taints(kube, node)
+            await _judge(kube, cache, heartbeats, node)
         return False  # silence is no event: look again even if nothing happens
 
     await cache.follow(look)
+
+
+async def _judge(kube: Kube, cache: Cache, heartbeats: Heartbeats, node: Object) -> None:
+    name = node["metadata"]["name"]
+    if heartbeats.is_silent(node, cache.get(LEASES, "kube-node-lease", name), time.monotonic()):
+        # The watch may lag behind after an outage, so ask before blaming.
+        try:
+            fresh = await kube.request("GET", f"{NODES}/{name}"), await _lease(kube, name)
+        except (ApiError, ConnectionError):
+            return  # gone, or not to be judged now
+        if not heartbeats.is_silent(*fresh, time.monotonic()):
+            return
+        await _mark_unknown(kube, node)
+        for pod in cache.all(PODS):
+            if pod["spec"].get("nodeName") == name:
+                await _mark_not_ready(kube, pod)
+    await _correct_taints(kube, node)
 
 
 async def _lease(kube: Kube, node: str) -> Object | None:

@@ -19,7 +19,7 @@ from tests.lab.servers import ApiServer
 
 PROJECT = Path(__file__).parents[3]
 USER = "system:kube-controller-manager"
-GRACE = 1.5  # seconds without heartbeat on the own server
+GRACE = 3.0  # seconds without heartbeat on the own server
 T = TypeVar("T")
 
 
