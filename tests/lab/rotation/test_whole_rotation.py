@@ -26,7 +26,7 @@ from infra_ops.facts.workloads import Workload, pods, readers
 from infra_ops.models.credentials import Answer, Credential, Login, Stored
 from infra_ops.models.inventory import Inventory
 from infra_ops.models.outcomes import Outcome, State
-from infra_ops.operations.actions import carry_out
+from infra_ops.operations.actions import StepFailed, carry_out
 from infra_ops.operations.rotation.due import Due, due, target_of
 from infra_ops.operations.rotation.progress import measure_accepted, measure_moved
 from infra_ops.operations.rotation.rotation import PROBED
@@ -203,6 +203,20 @@ def test_a_second_look_finds_nothing_to_do_and_says_why(house: House, id_: str) 
     again = house.due(id_)
     assert again.rotations == ()
     assert [reason.partition(" was set on ")[0] for reason in again.reasons] == [f"{id_}: version 2"]
+
+
+def test_the_one_probe_waits_until_the_service_is_of_one_mind(house: House) -> None:
+    """While old and new pods of Flower run side by side, the old password may still be accepted."""
+    id_ = "flower_financial_screener"
+    (rotation,) = house.due(id_).rotations
+    effects = Effects(house.journal, still_allowed=lambda: None)
+    for restarting in (rotation.introduce(), [*rotation.switch(), *rotation.retire()]):
+        carry_out(restarting, effects)
+        assert measure_accepted(id_, {"run": "test/1"}).state is State.FAIL
+        with pytest.raises(StepFailed, match="Deployment financial-screener/flower: .*; a login tried now"):
+            carry_out(rotation.finish(), effects)
+        wait_for(measure_accepted, id_)
+    carry_out(rotation.finish(), effects)
 
 
 @pytest.mark.usefixtures("rotated")
