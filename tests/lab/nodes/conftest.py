@@ -1,5 +1,6 @@
 """The lab's nodes, started once for all tests of this folder."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -82,13 +83,14 @@ class Nodes:
             return attempt.connect_ex(("127.0.0.1", self.ports[name])) == 0
 
 
-def start(
+@contextlib.contextmanager
+def started(
     folder: Path,
     prefix: Sequence[str] = (),
     owner: int | None = None,
     program: Sequence[str] = ("-m", "lab.nodes"),
-) -> Nodes:
-    """Starts the nodes in a new folder, perhaps as another user who then owns it."""
+) -> Iterator[Nodes]:
+    """Runs the nodes in a new folder, perhaps as another user who then owns it."""
     root = folder / "nodes"
     root.mkdir()
     key = folder / "key"
@@ -99,21 +101,28 @@ def start(
     ports = dict(zip(NAMES, free_ports(len(NAMES)), strict=True))
     argv = [*prefix, sys.executable, *program, "--root", str(root), "--nodes", str(SEED)]
     argv += ["--ports", ",".join(f"{name}={port}" for name, port in ports.items())]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(argv, cwd=PROJECT, stderr=log, stdout=log)
+    with serving(root, key, ports, argv) as nodes:
+        yield nodes
+
+
+@contextlib.contextmanager
+def serving(root: Path, key: Path, ports: dict[str, int], argv: list[str]) -> Iterator[Nodes]:
+    """Runs `argv`, which serves nodes; ends it when the block has not, and wants no traceback in its log."""
+    with (root.parent / "log").open("ab") as log:
+        process = subprocess.Popen(argv, cwd=PROJECT, stderr=log)
     nodes = Nodes(root, key, ports, process)
 
     def ready() -> bool:
-        assert process.poll() is None, (folder / "log").read_text()
+        assert process.poll() is None, nodes.log.read_text()
         return all(nodes.listens(name) for name in NAMES)
 
-    wait_until(ready)
-    return nodes
-
-
-def stop(nodes: Nodes) -> None:
-    nodes.process.send_signal(signal.SIGTERM)
-    assert nodes.process.wait(15) == 0
+    try:
+        wait_until(ready)
+        yield nodes
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(15) == 0, nodes.log.read_text()
     assert "Traceback" not in nodes.log.read_text(), nodes.log.read_text()
 
 
@@ -130,6 +139,5 @@ def folder() -> Iterator[Path]:
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     if not shutil.which("ssh"):
         pytest.skip("no OpenSSH client on this machine")
-    running = start(tmp_path_factory.mktemp("nodes"))
-    yield running
-    stop(running)
+    with started(tmp_path_factory.mktemp("nodes")) as running:
+        yield running

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from lab import sandbox
-from tests.lab.nodes.conftest import NAMES, PROJECT, SEED, Nodes, start, stop, wait_until
+from tests.lab.nodes.conftest import NAMES, PROJECT, SEED, Nodes, serving, started, wait_until
 from tests.lab.users import NOBODY, ordinary_user
 
 
@@ -43,23 +43,19 @@ def test_a_node_whose_init_dies_starts_again(nodes: Nodes) -> None:
     wait_until(lambda: nodes.ssh("rpi-7", "hostname").stdout == "rpi-7\n")
 
 
-def test_keys_tokens_and_files_survive_a_restart_and_a_kill(folder: Path) -> None:
-    first = start(folder)
-    keys = {name: first.host_key(name) for name in NAMES}
-    token = (first.root / "rpi-1/var/lib/rancher/k3s/server/token").read_text()
-    family = psutil.Process(first.process.pid).children(recursive=True)
-    first.process.send_signal(signal.SIGKILL)
-    first.process.wait(10)
+def test_keys_tokens_and_files_survive_a_kill_which_leaves_no_process(folder: Path) -> None:
+    with started(folder) as first:
+        keys = {name: first.host_key(name) for name in NAMES}
+        token = (first.root / "rpi-1/var/lib/rancher/k3s/server/token").read_text()
+        family = psutil.Process(first.process.pid).children(recursive=True)
+        first.process.send_signal(signal.SIGKILL)
+        first.process.wait(10)
     assert psutil.wait_procs(family, timeout=10)[1] == []
-    argv = [sys.executable, "-m", "lab.nodes", "--root", str(first.root), "--nodes", str(SEED)]
-    argv += ["--ports", ",".join(f"{name}={port}" for name, port in first.ports.items())]
-    with subprocess.Popen(argv, cwd=PROJECT, stderr=subprocess.DEVNULL) as process:
-        second = Nodes(first.root, first.key, first.ports, process)
-        wait_until(lambda: all(second.listens(name) for name in NAMES))
+    argv = [str(word) for word in first.process.args]
+    with serving(first.root, first.key, first.ports, argv) as second:
         assert {name: second.host_key(name) for name in NAMES} == keys
         assert (second.root / "rpi-1/var/lib/rancher/k3s/server/token").read_text() == token
         assert second.ssh("rpi-1", "hostname").stdout == "rpi-1\n"
-        stop(second)
 
 
 def test_a_port_that_is_taken_ends_the_start_with_its_number(nodes: Nodes, tmp_path: Path) -> None:
@@ -81,16 +77,12 @@ def test_a_broken_seed_file_is_named(tmp_path: Path) -> None:
 
 
 def test_an_ordinary_user_runs_the_same_nodes(folder: Path) -> None:
-    nodes = start(folder, ordinary_user(), NOBODY if ordinary_user() else None)
-    assert nodes.ssh("rpi-1", "hostname; touch /etc/mine && sudo k3s --version").stdout.split()[:3] == [
-        "rpi-1",
-        "k3s",
-        "version",
-    ]
-    with nodes.connect("rpi-5") as client, client.open_sftp() as sftp:
-        sftp.open("/etc/by-sftp", "w").close()
-        _, stdout, _ = client.exec_command("ls /etc/by-sftp")
-        assert stdout.read() == b"/etc/by-sftp\n"
-    (nodes.root / "rpi-5/off").touch()
-    wait_until(lambda: not nodes.listens("rpi-5"))
-    stop(nodes)
+    with started(folder, ordinary_user(), NOBODY if ordinary_user() else None) as nodes:
+        result = nodes.ssh("rpi-1", "hostname; touch /etc/mine && sudo k3s --version")
+        assert result.stdout.split()[:3] == ["rpi-1", "k3s", "version"]
+        with nodes.connect("rpi-5") as client, client.open_sftp() as sftp:
+            sftp.open("/etc/by-sftp", "w").close()
+            _, stdout, _ = client.exec_command("ls /etc/by-sftp")
+            assert stdout.read() == b"/etc/by-sftp\n"
+        (nodes.root / "rpi-5/off").touch()
+        wait_until(lambda: not nodes.listens("rpi-5"))

@@ -5,16 +5,15 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from tests.lab.nodes.conftest import Nodes, start, stop, wait_until
+from tests.lab.nodes.conftest import Nodes, started, wait_until
 
 PROGRAM = "from lab import sandbox; from lab.nodes import __main__ as m; sandbox.available = lambda: False; m.main()"
 
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
-    running = start(tmp_path_factory.mktemp("plain"), program=("-c", PROGRAM))
-    yield running
-    stop(running)
+    with started(tmp_path_factory.mktemp("plain"), program=("-c", PROGRAM)) as running:
+        yield running
 
 
 def test_home_and_commands_are_the_nodes_own(plain: Nodes) -> None:
