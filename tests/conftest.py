@@ -1,8 +1,15 @@
-"""Options that every test folder shares."""
+"""What every test folder shares: Airflow's home, and the options that name a cluster."""
 
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+import tests.airflow_home  # noqa: F401  (first: whatever imports airflow later must find it)
+
+
+settings.register_profile("project", deadline=None)  # a busy machine is slow, not wrong
+settings.load_profile("project")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import tests.airflow_home  # noqa: F401
-
 if TYPE_CHECKING:
     from airflow.models.dagbag import DagBag
 

@@ -7,8 +7,6 @@ from unittest.mock import MagicMock
 
 import pytest
 
-import tests.airflow_home  # noqa: F401
-
 
 @pytest.fixture
 def context() -> dict[str, Any]:

@@ -91,7 +91,7 @@ def served(airflow: Airflow, root: Path) -> Iterator[None]:
     started, loop = threading.Event(), asyncio.new_event_loop()
 
     async def serve() -> None:
-        runner = web.AppRunner(airflow.app)
+        runner = web.AppRunner(airflow.app, access_log=None)  # with Airflow imported, it would go to the output
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG, Asset
 
-import tests.airflow_home  # noqa: F401
 from infra_ops.airflow.runbook import carried_out, runbook
 from infra_ops.airflow.sensors import CheckSensor
 from infra_ops.airflow.steps import Apply
