@@ -7,7 +7,6 @@ from hypothesis import settings
 
 import tests.airflow_home  # noqa: F401  (first: whatever imports airflow later must find it)
 
-
 settings.register_profile("project", deadline=None)  # a busy machine is slow, not wrong
 settings.load_profile("project")
 
