@@ -4,6 +4,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# What the recipes get by the environment, so that quotes in it do no harm.
+CONF ?= {}
+export CONF
+# Nothing is written outside of .lab and .venv.
+export PYTHONDONTWRITEBYTECODE := 1
+
+# The project itself is not installed, only named in a .pth file: an editable install would leave its metadata in plugins/.
+define INSTALL
+import pathlib, sysconfig, tomllib
+project = tomllib.loads(pathlib.Path("pyproject.toml").read_text())["project"]
+wanted = project["dependencies"] + project["optional-dependencies"]["lab"] + project["optional-dependencies"]["dev"]
+pathlib.Path("$(VENV)", "requirements.txt").write_text("\n".join(wanted) + "\n")
+pathlib.Path(sysconfig.get_path("purelib"), "infra-ops.pth").write_text(str(pathlib.Path("plugins").resolve()) + "\n")
+endef
+export INSTALL
+
 .PHONY: help venv lab run status down test lint unit images
 
 help:
@@ -20,14 +36,16 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)) and "$(PYTHON) is Python " + sys.version.split()[0] + ", but Airflow 3.0.2 and its pins need 3.11 or 3.12: name one with make PYTHON=python3.12")'
 	@echo "Installing the pinned packages into $(VENV) (about a minute, 800 MB)"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[lab,dev]'
+	@$(BIN)/python -c "$$INSTALL"
+	$(BIN)/pip install --quiet --constraint constraints.txt --requirement $(VENV)/requirements.txt
 	@touch $(INSTALLED)
 
 lab: venv
 	@exec $(BIN)/python -m lab up
 
 run: venv
-	@$(BIN)/python -m lab run $(DAG) --conf '$(or $(CONF),{})'
+	@test -n "$(DAG)" || { echo "Name a DAG: make run DAG=ground_check"; exit 2; }
+	@$(BIN)/python -m lab run "$(DAG)" --conf "$$CONF"
 
 status: venv
 	@$(BIN)/python -m lab status
