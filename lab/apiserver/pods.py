@@ -77,7 +77,7 @@ def check(path: str, template: Object) -> list[Cause]:
 
 def _check_container(place: str, container: Object, volumes: set[str]) -> list[Cause]:
     causes: list[Cause] = []
-    if not container.get("image") and "image" in container:
+    if not container.get("image"):
         causes.append((f"{place}.image", "Required value"))
     paths: set[str] = set()
     for index, mount in enumerate(container.get("volumeMounts") or []):

@@ -60,6 +60,21 @@ def test_quality_of_service_follows_from_the_resources(
     assert api.create(pods, body)["status"]["qosClass"] == expected
 
 
+@pytest.mark.parametrize("image", [{}, {"image": ""}], ids=["missing", "empty"])
+def test_a_container_without_an_image_is_refused(api: Rest, pods: str, namespace: str, image: dict[str, str]) -> None:
+    """The OpenAPI schema leaves the image optional; the server's own validation does not."""
+    body = pod("a")
+    body["spec"]["initContainers"] = [{"name": "first", **image}]
+    required = "spec.initContainers[0].image: Required value"
+    assert status(api.request("POST", pods, json=body)) == (422, "Invalid", f'Pod "a" is invalid: {required}')
+
+    workload = deployment("a")
+    workload["spec"]["template"]["spec"]["containers"] = [{"name": "main", **image}]
+    response = api.request("POST", f"/apis/apps/v1/namespaces/{namespace}/deployments", json=workload)
+    required = "spec.template.spec.containers[0].image: Required value"
+    assert status(response) == (422, "Invalid", f'Deployment.apps "a" is invalid: {required}')
+
+
 class TestServiceAccount:
     """Every pod runs as an account, whose token is mounted into it."""
 
