@@ -7,8 +7,10 @@ import logging
 import shutil
 from collections.abc import Callable
 
+from lab.errors import one_line
 from lab.kube import Object
 from lab.kubelet.pods import Pod
+from lab.kubelet.reporter import Reporter
 from lab.kubelet.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -78,10 +80,19 @@ class Manager:
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     def _begin(self, obj: Object) -> None:
-        uid = obj["metadata"]["uid"]
-        pod = self._pods[uid] = Pod(self._runtime, obj)
+        metadata = obj["metadata"]
+        uid, name = metadata["uid"], f"pod {metadata['namespace']}/{metadata['name']}"
         former = self._tasks.get(uid)
-        self._tasks[uid] = asyncio.create_task(self._live(pod, former), name=f"pod {obj['metadata']['name']}")
+        try:
+            pod = Pod(self._runtime, obj)
+        except Exception as error:  # the pod stays stored: raised, it would end every kubelet to come
+            log.exception("%s cannot be read, so it fails", name)
+            if former:
+                former.cancel()
+            self._tasks[uid] = asyncio.create_task(self._reject(obj, one_line(error)), name=name)
+        else:
+            self._pods[uid] = pod
+            self._tasks[uid] = asyncio.create_task(self._live(pod, former), name=name)
 
     def _end(self, obj: Object) -> None:
         uid = obj["metadata"]["uid"]
@@ -98,6 +109,19 @@ class Manager:
             self._tasks[uid].add_done_callback(removed)
         else:
             removed()
+
+    async def _reject(self, obj: Object, reason: str) -> None:
+        """Tell the API server that this version of a pod will never run; if it is deleted, that it has gone."""
+        status = {
+            "phase": "Failed",
+            "reason": "UnexpectedAdmissionError",
+            "message": f"Pod was rejected: the kubelet cannot read it: {reason}",
+            "conditions": [],
+        }
+        reporter = Reporter(self._runtime.kube, obj, lambda: status)
+        await reporter.flush()
+        if obj["metadata"].get("deletionTimestamp"):
+            await reporter.remove()
 
     async def _live(self, pod: Pod, former: asyncio.Task[None] | None) -> None:
         if former:  # the same pod before a power cut that was over at once
