@@ -8,6 +8,8 @@ import socket
 import threading
 from pathlib import Path
 
+import pytest
+
 from lab.proxy.proxy import CANDIDATES
 from tests.lab.proxy.conftest import Greeter, Proxy, Shop, greeting, wait_until
 from tests.lab.servers import ApiServer
@@ -61,7 +63,7 @@ def test_a_ready_pod_that_refuses_is_passed_over(proxy: Proxy, shop: Shop, greet
 def test_all_of_a_long_answer_arrives_after_the_client_has_said_all_it_had_to_say(
     proxy: Proxy, shop: Shop, greeters: list[Greeter]
 ) -> None:
-    """A client may end its half first, and the last bytes must not be lost when both ends close."""
+    """A client may end its half first."""
     shop.open()
     shop.pod("a", greeters[0].address)
     address = proxy.wait_told(shop.name)
@@ -118,7 +120,8 @@ def test_a_service_that_is_deleted_stops_listening(proxy: Proxy, shop: Shop) -> 
     address = proxy.wait_told(shop.name)
     shop.api.delete_namespaced_service("web", shop.namespace)
     wait_until(lambda: proxy.told(shop.name) is None)
-    assert greeting(address) == ""
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)
 
 
 def test_a_server_outside_of_the_cluster_can_stand_behind_a_service(
