@@ -30,7 +30,8 @@ class Airflow:
         return answer.json() if answer.content else None
 
     def trigger(self, **conf: Any) -> str:
-        """Starts a run and returns its id."""
+        """Starts a run and returns its id. A DAG that is paused, as a new one is, would let it wait for ever."""
+        self.call("PATCH", f"/dags/{DAG}?update_mask=is_paused", {"is_paused": False})
         run = self.call("POST", RUNS, {"conf": conf, "logical_date": None})
         return str(run["dag_run_id"])
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -63,8 +65,22 @@ class Managed:
         """Names and addresses of its pods, by which sessions can be told."""
         return {mark for pod in pods(self.cluster, workload) for mark in pod}
 
-    def secret(self, namespace: str, name: str) -> dict[str, Any]:
-        return self.cluster.get(f"/api/v1/namespaces/{namespace}/secrets/{name}")
+    def copies(self, id_: str) -> list[str]:
+        """What stands in the consumers' Secrets."""
+        found = []
+        for consumer in self.inventory.credentials[id_].consumers:
+            place = consumer.secret
+            data = self.cluster.get(f"/api/v1/namespaces/{place.namespace}/secrets/{place.name}")["data"]
+            found += [base64.b64decode(data[key]).decode() for key in place.fields]
+        return found
+
+    def wanted_copies(self, id_: str) -> list[str]:
+        """What has to stand there, by the inventory's templates and the current value."""
+        current = self.stored(id_).credential
+        words = {"username": current.username, "password": current.password}
+        words["password_url"] = quote(current.password, safe="")
+        consumers = self.inventory.credentials[id_].consumers
+        return [template.format(**words) for consumer in consumers for template in consumer.secret.fields.values()]
 
     def revisions(self) -> dict[str, str]:
         """The resource version of all that a rotation may write; equal means untouched."""

@@ -45,6 +45,11 @@ def test_every_consumer_of_the_database_works_as_the_new_user(rotated: Rotated, 
     assert credentials.target(id_).sessions(rotated.before[id_].credential.username) == []
 
 
+@pytest.mark.parametrize("id_", IDS)
+def test_every_copy_in_the_cluster_is_the_new_value(id_: str, rotated: Rotated, credentials: Managed) -> None:
+    assert credentials.copies(id_) == credentials.wanted_copies(id_)
+
+
 def test_the_monitor_of_flower_is_let_in_with_the_new_value(lab: Lab, rotated: Rotated) -> None:
     assert lab.kubectl("-n", "monitoring", "logs", "deploy/flower-celery-probe").split()[-1] == "200"
 
