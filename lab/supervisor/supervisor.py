@@ -17,7 +17,10 @@ STOP_WITHIN = 13.0  # seconds for all services together; Ctrl-C promises 15
 
 
 class Supervisor:
-    """The running services of one lab. ``report`` gets one line for each thing worth telling a person."""
+    """The running services of one lab. ``report`` gets one line for each thing worth telling a person.
+
+    ``restart_with`` gives the command by which that person starts the service of a name again.
+    """
 
     def __init__(
         self,
@@ -27,15 +30,20 @@ class Supervisor:
         log: Path,
         ledger: Ledger,
         report: Callable[[str], None],
+        restart_with: Callable[[str], str] = "python -m lab start {}".format,
     ) -> None:
         self._services = {service.name: service for service in services}
         self._environment = environment
         self._log = log
         self._ledger = ledger
         self._report = report
+        self._restart_with = restart_with
         self._processes: dict[str, Process] = {}
         self._states = dict.fromkeys(self._services, "waiting")
         self._watchers: dict[str, asyncio.Task[None]] = {}
+        self._locks = {name: asyncio.Lock() for name in self._services}  # one start or stop of a service at a time
+        self._restarts: dict[str, asyncio.Task[None]] = {}  # the newest of each service
+        self._stopping = False
         self._early_death: asyncio.Future[None] | None = None  # while all are being started
 
     @property
@@ -57,40 +65,57 @@ class Supervisor:
             healthy[service.name].set()
 
         tasks = [asyncio.create_task(in_turn(service)) for service in self._services.values()]
+        all_healthy = asyncio.gather(*tasks)
         try:
-            all_healthy = asyncio.gather(*tasks)
             await asyncio.wait((all_healthy, early_death), return_when=asyncio.FIRST_COMPLETED)
             if early_death.done():
                 early_death.result()
             await all_healthy
         finally:
             self._early_death = None
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for future in (*tasks, early_death):
+                future.cancel()
+            await asyncio.gather(*tasks, all_healthy, early_death, return_exceptions=True)
 
     async def start(self, name: str) -> None:
-        """Start one service again. Raises ServiceError when it runs already or does not become healthy."""
+        """Start one service again.
+
+        Raises ServiceError when it runs already, does not become healthy, or is stopped before it is.
+        """
         service = self._service(name)
-        if name in self._processes and self._processes[name].alive:
-            raise ServiceError(f"{name} is running already")
-        await self._start(service)
+        async with self._locks[name]:
+            if self._stopping:
+                raise ServiceError("the lab is stopping")
+            if name in self._processes and self._processes[name].alive:
+                raise ServiceError(f"{name} is running already")
+            restart = self._restarts[name] = asyncio.create_task(self._start(service))
+            await asyncio.wait([restart])
+            if restart.cancelled():
+                raise ServiceError(f"{name} was stopped while it started")
+            await restart
 
     async def stop(self, name: str) -> None:
-        """Stop one service and leave the others alone."""
+        """Stop one service, even in the middle of its start, and leave the others alone."""
         service = self._service(name)
-        self._unwatch(name)
-        process = self._processes.pop(name, None)
-        if process is not None:
-            willing = await process.stop(service.stop_signal, service.grace)
-            if not willing:
-                self._report(f"{name} did not stop within {service.grace:g} s and was killed")
-        self._states[name] = "stopped"
+        self._give_up_start(name)
+        async with self._locks[name]:
+            self._unwatch(name)
+            process = self._processes.pop(name, None)
+            if process is not None:
+                willing = await process.stop(service.stop_signal, service.grace)
+                if not willing:
+                    self._report(f"{name} did not stop within {service.grace:g} s and was killed")
+            self._states[name] = "stopped"
 
     async def stop_all(self) -> None:
-        """Stop everything, those that others need last, within STOP_WITHIN seconds; whoever takes longer is killed."""
+        """Stop everything, those that others need last, within STOP_WITHIN seconds; whoever takes longer is killed.
+
+        Nothing can be started any more.
+        """
+        self._stopping = True
         for name in self._services:
             self._unwatch(name)
+            self._give_up_start(name)
         try:
             async with asyncio.timeout(STOP_WITHIN):
                 for names in reversed(_waves(self._services)):
@@ -160,9 +185,14 @@ class Supervisor:
         self._states[name] = "dead"
         death = _with_last_lines(f"{name} {process.ending}", process)
         if self._early_death is None:
-            self._report(f"{death}\nThe other services stay up; start it again with: python -m lab start {name}")
+            self._report(f"{death}\nThe other services stay up; start it again with: {self._restart_with(name)}")
         elif not self._early_death.done():
             self._early_death.set_exception(ServiceError(death))
+
+    def _give_up_start(self, name: str) -> None:
+        restart = self._restarts.pop(name, None)
+        if restart:
+            restart.cancel()
 
     def _unwatch(self, name: str) -> None:
         watcher = self._watchers.pop(name, None)

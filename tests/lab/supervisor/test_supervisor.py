@@ -2,8 +2,11 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 from contextlib import closing
 from functools import partial
@@ -11,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.layout import PROJECT
 from lab.supervisor import supervisor as supervisor_module
 from lab.supervisor.service import ServiceError
 from lab.supervisor.supervisor import Supervisor
@@ -78,6 +82,28 @@ def test_a_healthy_service_that_dies_while_others_start_ends_the_start(bench: Be
     waiting = python("waiting", ready=asyncio.Event().wait)
     with pytest.raises(ServiceError, match="(?s)^broken exited with code 1; .*gone$"):
         bench.run([broken, waiting], nothing)
+
+
+def test_the_end_of_a_start_by_a_death_is_told_in_one_sentence(bench: Bench) -> None:
+    """In a process of its own, because asyncio complains of forgotten errors only when it collects them."""
+    code = """
+import asyncio
+from pathlib import Path
+from lab.supervisor.service import ServiceError
+from tests.lab.supervisor.bench import Bench, nothing, python
+
+broken = python("broken", "import time; time.sleep(0.3); print('gone'); raise SystemExit(1)")
+try:
+    Bench(Path(".")).run([broken, python("waiting", ready=asyncio.Event().wait)], nothing)
+except ServiceError as error:
+    print(error)
+"""
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT)}
+    answer = subprocess.run(
+        (sys.executable, "-c", code), cwd=bench.folder, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert re.fullmatch(r"broken exited with code 1; .*\n  gone\n", answer.stdout)
+    assert answer.stderr == ""
 
 
 def test_a_failed_start_stops_the_services_that_had_started(bench: Bench) -> None:
@@ -261,6 +287,70 @@ def test_a_stopped_service_is_no_death_and_can_be_started_again(bench: Bench, po
 
     bench.run([listener("server", port)], play)
     assert not any("server was ended" in report or "server exited" in report for report in bench.reports)
+
+
+def test_of_two_starts_at_once_the_second_finds_the_service_running(bench: Bench) -> None:
+    """Otherwise both would see it stopped while it is prepared, and one of its two processes would be forgotten."""
+    log = bench.folder / "starts"
+
+    async def slowly() -> None:
+        await asyncio.sleep(0.2)
+        with log.open("a") as starts:
+            starts.write("prepared ")
+
+    async def play(supervisor: Supervisor) -> None:
+        await supervisor.stop("one")
+        log.unlink()
+        answers = await asyncio.gather(supervisor.start("one"), supervisor.start("one"), return_exceptions=True)
+        assert [str(answer) for answer in answers] == ["None", "one is running already"]
+        assert log.read_text().split() == ["prepared"]
+
+    bench.run([python("one", prepare=slowly)], play)
+
+
+def test_a_service_can_be_stopped_in_the_middle_of_its_start(bench: Bench) -> None:
+    ready = asyncio.Event()
+    ready.set()
+
+    async def play(supervisor: Supervisor) -> None:
+        await supervisor.stop("one")
+        ready.clear()
+        start = asyncio.create_task(supervisor.start("one"))
+        await until(lambda: pids(supervisor) != [])
+        (pid,) = pids(supervisor)
+        await supervisor.stop("one")
+        with pytest.raises(ServiceError, match="one was stopped while it started"):
+            await start
+        assert states(supervisor)["one"] == "stopped"
+        assert not is_alive(pid)
+
+    bench.run([python("one", ready=ready.wait)], play)
+
+
+def test_nothing_starts_once_everything_is_being_stopped(bench: Bench) -> None:
+    """Neither a start that is still preparing, nor one that waits for it, nor a later one."""
+    prepared = asyncio.Event()
+    prepared.set()
+
+    async def prepare() -> None:
+        await prepared.wait()
+
+    async def play(supervisor: Supervisor) -> None:
+        await supervisor.stop("one")
+        prepared.clear()
+        starts = [asyncio.create_task(supervisor.start("one")) for _ in range(2)]
+        await until(lambda: states(supervisor)["one"] == "starting")
+        await supervisor.stop_all()
+        prepared.set()
+        answers = await asyncio.gather(*starts, supervisor.start("one"), return_exceptions=True)
+        assert [str(answer) for answer in answers] == [
+            "one was stopped while it started",
+            "the lab is stopping",
+            "the lab is stopping",
+        ]
+        assert pids(supervisor) == []
+
+    bench.run([python("one", prepare=prepare)], play)
 
 
 def test_an_unknown_service_is_answered_with_those_there_are(bench: Bench) -> None:
