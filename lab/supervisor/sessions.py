@@ -15,6 +15,7 @@ from typing import TypedDict
 import psutil
 
 from lab import files
+from lab.errors import LabError
 
 
 class Entry(TypedDict):
@@ -30,8 +31,15 @@ class Ledger:
     """The sessions that this lab started, in a file that survives the supervisor."""
 
     def __init__(self, path: Path) -> None:
+        """Raises LabError when the file is damaged."""
         self._path = path
-        self._entries: list[Entry] = json.loads(path.read_text()) if path.exists() else []
+        try:
+            self._entries: list[Entry] = json.loads(path.read_text()) if path.exists() else []
+        except ValueError as error:
+            raise LabError(
+                f"{path} is damaged ({error}), so what a killed lab left running cannot be told: "
+                "end that by hand, if there is any, and remove the file."
+            ) from None
 
     def add(self, name: str, pid: int) -> None:
         """Record a session as soon as its leader runs. A leader that has died already leaves nothing to record."""

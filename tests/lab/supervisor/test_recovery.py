@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from lab.errors import LabError
 from lab.layout import PROJECT
 from lab.supervisor import lock
 from lab.supervisor.sessions import Ledger
@@ -100,6 +101,13 @@ def test_a_process_that_only_has_the_same_number_is_left_alone(tmp_path: Path, f
     finally:
         stranger.kill()
         stranger.wait()
+
+
+def test_a_damaged_ledger_is_named_in_one_sentence(tmp_path: Path) -> None:
+    """Going on without it would leave behind what a killed lab left running."""
+    (tmp_path / "sessions.json").write_text('[{"name": "post')
+    with pytest.raises(LabError, match=rf"^{tmp_path}/sessions.json is damaged .* remove the file\.$"):
+        Ledger(tmp_path / "sessions.json")
 
 
 def test_a_service_learns_of_its_supervisors_death_at_once(tmp_path: Path) -> None:
