@@ -194,6 +194,12 @@ class Kube:
         return f"{base}{middle}/{plural}/{obj['metadata']['name']}"
 
 
+def server_of(kubeconfig: Path) -> tuple[str, bytes | None]:
+    """The URL of the server in the current context, and its certificate authority as PEM where it names one."""
+    cluster, _ = _current_context(kubeconfig)
+    return cluster["server"].rstrip("/"), _pem(cluster, "certificate-authority", kubeconfig.parent)
+
+
 def _key(obj: Object) -> tuple[str, str]:
     return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
 

@@ -1,14 +1,12 @@
 """Kubernetes identities of the lab: the API server's token file, and a 0600 kubeconfig for each user of it."""
 
-import base64
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from lab import credentials, files
-from lab.kube import Kube
+from lab import credentials, files, kube
+from lab.errors import LabError
 from lab.layout import Lab
 
 # Credential id -> (kubeconfig's name, groups). The user names are those of lab/credentials.py.
@@ -67,21 +65,21 @@ async def service_account_token(admin: Path, namespace: str, name: str, life: ti
         "kind": "TokenRequest",
         "spec": {"audiences": [], "expirationSeconds": int(life.total_seconds())},
     }
-    async with Kube(admin) as kube:
-        answer = await kube.request("POST", path, body=request)
+    async with kube.Kube(admin) as session:
+        answer = await session.request("POST", path, body=request)
     token: str = answer["status"]["token"]
     return token
 
 
 def server_of(kubeconfig: Path) -> tuple[str, str]:
-    """The URL of the server in the kubeconfig's current context, and its certificate authority as PEM."""
-    config = yaml.safe_load(kubeconfig.read_text())
-    context = _named(config["contexts"], config["current-context"])["context"]
-    cluster = _named(config["clusters"], context["cluster"])["cluster"]
-    if "certificate-authority-data" in cluster:
-        return cluster["server"], base64.b64decode(cluster["certificate-authority-data"]).decode()
-    return cluster["server"], (kubeconfig.parent / cluster["certificate-authority"]).read_text()
+    """The URL of the server in the kubeconfig's current context, and its certificate authority as PEM.
 
-
-def _named(entries: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    return next(entry for entry in entries if entry["name"] == name)
+    Raises LabError when it names no authority: OpenBao, for one, cannot do without.
+    """
+    server, authority = kube.server_of(kubeconfig)
+    if authority is None:
+        raise LabError(
+            f"{kubeconfig} names no certificate authority for {server}, by which OpenBao and Airflow would know it: "
+            "add certificate-authority or certificate-authority-data."
+        )
+    return server, authority.decode()
