@@ -7,6 +7,7 @@ import psutil
 from lab import credentials, power, state
 from lab.desk import control_socket
 from lab.errors import LabError
+from lab.invocation import command, relative
 from lab.supervisor import control, lock
 from lab.supervisor.sessions import Ledger
 
@@ -19,18 +20,19 @@ class CommandError(LabError):
 
 def down(root: Path) -> None:
     """Stop the lab and wait until it has gone. What a killed lab left running is ended too."""
-    if _is_running(root):
-        pid = _ask(root, {"do": "down"})["pid"]
-        try:
-            psutil.Process(pid).wait(LONGEST_STOP)
-        except psutil.NoSuchProcess:
-            pass  # it was quick
-        except psutil.TimeoutExpired:
-            raise CommandError(f"the lab at {root} (pid {pid}) did not stop within {LONGEST_STOP} s") from None
-        print("The lab has stopped.")
+    if not root.exists():
+        print(f"No lab is running at {root}.")
         return
-    left = Ledger(root / "sessions.json").sweep() if root.exists() else []
-    print(f"Ended what a killed lab had left running: {', '.join(left)}" if left else f"No lab is running at {root}.")
+    try:
+        with lock.held(root / "lock"):  # until all is swept: a lab that started meanwhile would lose its services
+            left = Ledger(root / "sessions.json").sweep()
+    except lock.HeldError:
+        _stop(root)
+        print("The lab has stopped.")
+    else:
+        print(
+            f"Ended what a killed lab had left running: {', '.join(left)}" if left else f"No lab is running at {root}."
+        )
 
 
 def status(root: Path) -> int:
@@ -41,12 +43,19 @@ def status(root: Path) -> int:
         print(f"{service['name']:<26} {service['state']:<9} {process}")
     total = sum(service["memory"] for service in reply["services"])
     print(f"{'lab at ' + str(root):<26} {reply['phase']:<9} {'':12} {total / 2**20:6.0f} MiB (proportional)")
-    for name, address in state.load(root)["addresses"].items():
-        if isinstance(address, str):
-            print(f"{name:<26} {address}")
+    stored = state.load(root)
+    nodes = stored["addresses"].pop("nodes")
+    for name, address in {**stored["addresses"], **nodes}.items():
+        print(f"{name:<26} {address}")
+    host, port = next(iter(nodes.values())).split(":")
+    ssh = stored["ssh"]
+    print(f"to log in to a node: ssh -i {relative(Path(ssh['key']))} -p {port} {ssh['user']}@{host}")
     off = [name for name in power.names() if not power.is_on(root / "nodes", name)]
     if off:
         print(f"switched off: {', '.join(off)}")
+    for service in reply["services"]:
+        if service["state"] in ("dead", "stopped"):
+            print(f"{service['name']} does not run: start it again with: {command(root, 'start', service['name'])}")
     healthy = all(service["state"] == "healthy" for service in reply["services"])
     return 0 if healthy and reply["phase"] == "up" else 1
 
@@ -56,6 +65,9 @@ def switch(root: Path, name: str, *, on: bool) -> None:
     if name in power.names():
         _ask(root, {"do": "status"})  # a switch that nobody watches would only surprise the next start
         power.switch(root / "nodes", name, on=on)
+        if not on:  # its heartbeats have to be missed before it is called NotReady
+            print(f"{name} is off; Kubernetes notices within about 40 s.")
+            return
     else:
         _ask(root, {"do": "start" if on else "stop", "name": name})
     print(f"{name} is {'on' if on else 'off'}.")
@@ -69,21 +81,21 @@ def password(root: Path, credential_id: str) -> None:
         raise CommandError(error.args[0]) from None
 
 
-def _is_running(root: Path) -> bool:
-    if not root.exists():
-        return False
+def _stop(root: Path) -> None:
+    pid = _ask(root, {"do": "down"})["pid"]
     try:
-        with lock.held(root / "lock"):
-            return False
-    except lock.HeldError:
-        return True
+        psutil.Process(pid).wait(LONGEST_STOP)
+    except psutil.NoSuchProcess:
+        pass  # it was quick
+    except psutil.TimeoutExpired:
+        raise CommandError(f"the lab at {root} (pid {pid}) did not stop within {LONGEST_STOP} s") from None
 
 
 def _ask(root: Path, request: control.Request) -> control.Reply:
     try:
         reply = control.ask(control_socket(root), request)
     except control.NobodyError:
-        raise CommandError(f"No lab is running at {root}: start it with `make lab` or `python -m lab up`.") from None
+        raise CommandError(f"No lab is running at {root}: start it with `{command(root, 'up')}`.") from None
     if "error" in reply:
         raise CommandError(f"{reply['error']}.")
     return reply
