@@ -1,9 +1,11 @@
 """Starts the lab in the background and returns when it is healthy."""
 
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
 
 from lab.desk import control_socket
 from lab.supervisor import control
@@ -27,13 +29,22 @@ def run(wish: Wish, report: Callable[[str], None]) -> int:
         written.seek(began)
         while True:
             ended, up = process.poll() is not None, _is_up(wish, process.pid)
-            for line in written.read().decode().splitlines():
+            for line in new_lines(written, ended=ended):
                 report(line)
             if ended:
                 return process.returncode or 1
             if up:
                 return 0
             time.sleep(0.2)
+
+
+def new_lines(written: BinaryIO, *, ended: bool) -> Iterator[str]:
+    """The lines that are complete since the last call. The last one may lack its end once the writer has ended."""
+    while line := written.readline():
+        if not line.endswith(b"\n") and not ended:
+            written.seek(-len(line), os.SEEK_CUR)
+            return
+        yield line.decode(errors="replace").rstrip("\n")
 
 
 def _is_up(wish: Wish, pid: int) -> bool:
