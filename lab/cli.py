@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lab import commands, detached
 from lab.errors import LabError
+from lab.invocation import program
 from lab.wish import Wish
 
 
@@ -57,7 +58,7 @@ def _carry_out(arguments: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m lab", description="The embedded cluster with Airflow on it.")
+    parser = argparse.ArgumentParser(prog=program(), description="The embedded cluster with Airflow on it.")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--root", type=Path, default=Path(".lab"), help="the lab's folder (default: .lab)")
     commands_ = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

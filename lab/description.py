@@ -19,6 +19,7 @@ def describe(lab: Lab) -> State:
         "addresses": _addresses(lab),
         "certificate_authority": str(lab.certs / "ca.crt"),
         "kubeconfig": str(lab.admin_kubeconfig),
+        "ssh": {"user": nodes.USER, "key": str(nodes.key_file(lab))},
         "credentials": {file.name: str(file) for file in sorted(lab.credentials.glob("[!.]*"))},
         "logs": str(lab.log),
     }

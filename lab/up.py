@@ -15,6 +15,7 @@ from lab import credentials, inventory, pki, power, real_server, state
 from lab.description import describe
 from lab.desk import Desk, control_socket
 from lab.errors import LabError
+from lab.invocation import command, relative
 from lab.layout import Lab
 from lab.ports import Ports
 from lab.seed.cluster import load as load_seed
@@ -52,8 +53,8 @@ def run(wish: Wish, report: Report) -> None:
     except lock.HeldError:
         pid = state.load(wish.root).get("pid")
         raise UnusableError(
-            f"A lab is already running at {wish.root} (pid {pid}): see `python -m lab status`, or stop it with "
-            "`python -m lab down`."
+            f"A lab is already running at {wish.root} (pid {pid}): see `{command(wish.root, 'status')}`, "
+            f"or stop it with `{command(wish.root, 'down')}`."
         ) from None
 
 
@@ -93,7 +94,14 @@ def _furnish(lab: Lab, wish: Wish, report: Report) -> Supervisor:
         report(f"Ended what a killed lab had left running: {', '.join(survivors)}")
     chosen = services(lab, with_celery=wish.celery, with_airflow=wish.airflow, executor=wish.executor)
     state.save(lab.root, describe(lab))
-    return Supervisor(chosen, environment=lab.environment(), log=lab.log, ledger=ledger, report=report)
+    return Supervisor(
+        chosen,
+        environment=lab.environment(),
+        log=lab.log,
+        ledger=ledger,
+        report=report,
+        restart_with=lambda name: command(lab.root, "start", name),
+    )
 
 
 async def _bring_up(supervisor: Supervisor, lab: Lab, report: Report) -> None:
@@ -154,18 +162,13 @@ def _check_length(root: Path) -> None:
 
 
 def _welcome(lab: Lab, report: Report, seconds: float) -> None:
-    me = f"{relative(Path(sys.executable))} -m lab"
-    here = "" if lab.root == Path.cwd() / ".lab" else f" --root {relative(lab.root)}"
+    kubectl = relative(Path(sys.executable).with_name("kubectl"))
     report(f"\nThe lab is up after {seconds:.1f} s. Everything of it is in {relative(lab.root)}.\n")
     if "airflow" in lab.ports.numbers:
+        password, run_ = command(lab.root, "password", "airflow_admin"), command(lab.root, "run", "ground_check")
         report(f"  Airflow    http://127.0.0.1:{lab.ports.of('airflow')}")
-        report(f"  Login      admin, with the password that this prints: {me} password airflow_admin{here}")
-        report(f"  Try first  in the UI: Dags, ground_check, Trigger; or in a terminal: {me} run ground_check{here}")
-    report(f"  kubectl    KUBECONFIG={relative(lab.admin_kubeconfig)} kubectl get nodes")
-    report(f"  More       {me} status{here}; the same with stop rpi-4, start rpi-4, stop openbao, --help")
-    report(f"  Stop       Ctrl-C, or: {me} down{here}")
-
-
-def relative(path: Path) -> Path:
-    """The path as a person in the current folder would write it."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        report(f"  Login      admin, with the password that this prints: {password}")
+        report(f"  Try first  in the UI: Dags, ground_check, Trigger; or in a terminal: {run_}")
+    report(f"  kubectl    KUBECONFIG={relative(lab.admin_kubeconfig)} {kubectl} get nodes")
+    report(f"  More       {command(lab.root, 'status')}; the same with stop rpi-4, start rpi-4, stop openbao, --help")
+    report(f"  Stop       Ctrl-C, or: {command(lab.root, 'down')}")

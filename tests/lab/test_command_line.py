@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -14,11 +15,14 @@ import psutil
 import pytest
 import requests
 
+from lab.invocation import command as typed
 from lab.layout import PROJECT
 from tests.lab.servers import ApiServer
 
 UP = ("up", "--without", "airflow")
 QUICK = 20  # seconds
+# A person would be asked about the host key, and would keep it.
+UNASKED = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR")
 
 
 def command(root: Path, *arguments: str) -> tuple[str, ...]:
@@ -28,6 +32,13 @@ def command(root: Path, *arguments: str) -> tuple[str, ...]:
 def lab(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run one command to its end."""
     return subprocess.run(command(root, *arguments), cwd=PROJECT, capture_output=True, text=True, timeout=120)
+
+
+def run_in_project(*argv: str) -> str:
+    """What a command prints that must succeed in a terminal in the project's folder."""
+    result = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
 
 
 def processes_of(root: Path) -> list[str]:
@@ -65,13 +76,19 @@ def test_a_lab_from_its_first_start_to_its_end(root: Path) -> None:
     status = lab(root, "status")
     assert status.returncode == 0
     assert re.search(r"openbao +healthy +pid \d+ +\d+ MiB", status.stdout)
+    for name, address in state["addresses"]["nodes"].items():
+        assert re.search(rf"^{name} +{address}$", status.stdout, re.M)
+    ssh, *login = shlex.split(re.findall(r"^to log in to a node: (.*)$", status.stdout, re.M)[0])
+    assert run_in_project(ssh, *UNASKED, *login, "hostname") == "rpi-1"
+    kubectl = re.findall(r"^  kubectl +(KUBECONFIG=.*)$", up.stdout, re.M)[0]
+    assert "rpi-8" in run_in_project("sh", "-c", kubectl)
 
     again = lab(root, *UP)
     assert again.returncode == 1
     assert again.stderr.count("\n") == 1
     assert f"A lab is already running at {root} (pid {state['pid']})" in again.stderr
 
-    assert lab(root, "stop", "rpi-4").stdout == "rpi-4 is off.\n"
+    assert lab(root, "stop", "rpi-4").stdout == "rpi-4 is off; Kubernetes notices within about 40 s.\n"
     assert (root / "nodes" / "rpi-4" / "off").exists()
     assert "switched off: rpi-4" in lab(root, "status").stdout
     assert lab(root, "start", "rpi-4").returncode == 0
@@ -81,7 +98,9 @@ def test_a_lab_from_its_first_start_to_its_end(root: Path) -> None:
     status = lab(root, "status")
     assert status.returncode == 1
     assert re.search(r"openbao +stopped", status.stdout)
-    assert lab(root, "start", "openbao").returncode == 0
+    hints = re.findall(r"^openbao does not run: start it again with: (.*)$", status.stdout, re.M)
+    assert hints == [typed(root, "start", "openbao")]
+    run_in_project("sh", "-c", hints[0])
 
     wrong = lab(root, "stop", "openbaoo")
     assert wrong.returncode == 1
@@ -209,5 +228,5 @@ def test_commands_without_a_lab_say_so(root: Path) -> None:
     for arguments in (("status",), ("stop", "rpi-1"), ("start", "postgres")):
         answer = lab(root, *arguments)
         assert answer.returncode == 1
-        assert answer.stderr == f"lab: No lab is running at {root}: start it with `make lab` or `python -m lab up`.\n"
+        assert answer.stderr == f"lab: No lab is running at {root}: start it with `{typed(root, 'up')}`.\n"
     assert lab(root, "down").stdout == f"No lab is running at {root}.\n"
