@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow.exceptions import AirflowException, AirflowFailException
 from airflow.sdk import BaseOperator, Context
 
 from infra_ops.checks.ground import check_ground
-from infra_ops.facts.k3s import api_version, parse_snapshots, parse_version
+from infra_ops.facts.k3s import UnreadableOutput, api_version, parse_snapshots, parse_version
 from infra_ops.facts.nodes import read_nodes
 from infra_ops.models.ground import Ground, PodView, ServerView, WorkerView
+from infra_ops.models.k3s import Unreadable
 from infra_ops.models.nodes import Node
 from infra_ops.models.outcomes import not_passed
 from infra_ops.models.store import Store
+
+Read = TypeVar("Read")
 
 
 class WorkerLooks(BaseOperator):
@@ -67,7 +70,16 @@ def _pod(saw: dict[str, Any] | None) -> PodView | None:
 
 
 def _node(server: str, said: dict[str, str] | None) -> ServerView | None:
-    return ServerView(server, parse_version(said["version"]), parse_snapshots(said["snapshots"])) if said else None
+    if not said:
+        return None
+    return ServerView(server, _read(parse_version, said["version"]), _read(parse_snapshots, said["snapshots"]))
+
+
+def _read(parse: Callable[[str], Read], text: str) -> Read | Unreadable:
+    try:
+        return parse(text)
+    except UnreadableOutput as error:
+        return Unreadable(str(error))
 
 
 def _worker(saw: dict[str, Any] | None) -> WorkerView | None:

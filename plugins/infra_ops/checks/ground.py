@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from infra_ops.models.ground import Ground
+from infra_ops.models.k3s import Unreadable
 from infra_ops.models.nodes import Node
 from infra_ops.models.outcomes import Outcome, State
 
@@ -63,6 +64,8 @@ def _same_version(ground: Ground, measurement: _Measurement) -> Outcome:
         return measurement.unknown(
             "K002", subject, expected, _missing(pod=ground.pod, node=ground.node, worker=ground.worker)
         )
+    if isinstance(ground.node.version, Unreadable):
+        return measurement.unknown("K002", subject, expected, ground.node.version.problem)
     kubelet = next((node.kubelet_version for node in ground.pod.nodes if node.name == ground.server), "no such node")
     versions = {"SSH": ground.node.version, "kubelet": kubelet, "API server": ground.worker.api_version}
     seen = ", ".join(f"{who} {version}" for who, version in versions.items())
@@ -87,6 +90,8 @@ def _fresh_snapshot(ground: Ground, measurement: _Measurement) -> Outcome:
     subject, expected = f"etcd snapshot of {ground.server}", f"younger than {_hours(OLDEST_SNAPSHOT)}"
     if ground.node is None:
         return measurement.unknown("K004", subject, expected, _missing(node=ground.node))
+    if isinstance(ground.node.snapshots, Unreadable):
+        return measurement.unknown("K004", subject, expected, ground.node.snapshots.problem)
     if not ground.node.snapshots:
         return measurement.outcome("K004", subject, expected, "none", "the server lists no snapshot")
     newest = max(ground.node.snapshots, key=lambda snapshot: snapshot.created)

@@ -17,7 +17,8 @@ def read_nodes(cluster: Cluster) -> list[Node]:
 
 def from_object(obj: dict[str, Any]) -> Node:
     """Ready only if the Ready condition is "True": a node that stopped reporting has it "Unknown"."""
-    conditions = {condition["type"]: condition for condition in obj["status"].get("conditions", [])}
+    status = obj.get("status", {})  # a node that was made by hand has none until its kubelet reports
+    conditions = {condition["type"]: condition for condition in status.get("conditions", [])}
     condition = conditions.get("Ready", {"status": "Unknown", "reason": "NoReadyCondition"})
     ready = condition["status"] == "True"
     words = [condition.get("reason", ""), condition.get("message", "")]
@@ -25,5 +26,5 @@ def from_object(obj: dict[str, Any]) -> Node:
         name=obj["metadata"]["name"],
         ready=ready,
         reason="" if ready else ": ".join(word for word in words if word),
-        kubelet_version=obj["status"].get("nodeInfo", {}).get("kubeletVersion", ""),
+        kubelet_version=status.get("nodeInfo", {}).get("kubeletVersion", ""),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from infra_ops.models.k3s import Snapshot
+from infra_ops.models.k3s import Snapshot, Unreadable
 from infra_ops.models.nodes import Node
 from infra_ops.models.store import Store
 
@@ -21,8 +21,8 @@ class ServerView:
     """What K3s' command line said on the server `name`."""
 
     name: str
-    version: str
-    snapshots: list[Snapshot]
+    version: str | Unreadable
+    snapshots: list[Snapshot] | Unreadable
 
 
 @dataclass(frozen=True)

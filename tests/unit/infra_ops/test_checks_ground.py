@@ -9,7 +9,7 @@ import yaml
 
 from infra_ops.checks.ground import check_ground
 from infra_ops.models.ground import Ground, PodView, ServerView, WorkerView
-from infra_ops.models.k3s import Snapshot
+from infra_ops.models.k3s import Snapshot, Unreadable
 from infra_ops.models.nodes import Node
 from infra_ops.models.outcomes import Outcome, not_passed
 from infra_ops.models.store import Store
@@ -89,6 +89,14 @@ def test_the_newest_snapshot_may_be_six_and_a_half_hours_old(age: int, states: l
     newest = Snapshot("newest", "file:///s", 7, NOW - timedelta(minutes=age))
     seen = bad(replace(SOUND, node=replace(SERVER, snapshots=[old, newest])))
     assert [state for _, state, _ in seen] == states
+
+
+def test_what_the_server_said_unreadably_is_unknown_and_all_else_is_still_measured() -> None:
+    """One odd line of one command must not cost the findings of the pod and the worker."""
+    odd = replace(SOUND, node=replace(SERVER, version=Unreadable("odd version")))
+    assert bad(odd) == [("K002", "unknown", "odd version")]
+    odd = replace(SOUND, node=replace(SERVER, snapshots=Unreadable("odd table")))
+    assert bad(odd) == [("K004", "unknown", "odd table")]
 
 
 def test_no_snapshot_fails() -> None:

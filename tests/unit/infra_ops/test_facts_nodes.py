@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from infra_ops.facts.nodes import from_object, read_nodes
 from infra_ops.models.nodes import Node
 
@@ -23,8 +25,9 @@ def test_a_node_that_stopped_reporting_is_not_ready_and_says_why() -> None:
     assert seen.reason == "NodeStatusUnknown: Kubelet stopped posting"
 
 
-def test_a_node_that_has_not_reported_yet_is_not_ready() -> None:
-    seen = from_object({"metadata": {"name": "rpi-9"}, "status": {}})
+@pytest.mark.parametrize("reported", [{"status": {}}, {}], ids=["empty status", "no status"])
+def test_a_node_that_has_not_reported_yet_is_not_ready(reported: dict[str, Any]) -> None:
+    seen = from_object({"metadata": {"name": "rpi-9"}, **reported})
     assert (seen.ready, seen.reason, seen.kubelet_version) == (False, "NoReadyCondition", "")
 
 
