@@ -2,20 +2,12 @@
 
 from pathlib import Path
 
-import yaml
-
-from lab.errors import LabError, one_line
-from lab.layout import SEED
-
-SEED_FILE = SEED / "nodes.yaml"
+from lab.seed.nodes import SEED_FILE, load
 
 
 def names() -> list[str]:
     """The names of the nodes. Raises LabError when the seed file cannot be read."""
-    try:
-        return [entry["name"] for entry in yaml.safe_load(SEED_FILE.read_text())]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise LabError(f"{SEED_FILE} is not a list of nodes with names: {one_line(error)}.") from error
+    return [node.name for node in load(SEED_FILE)]
 
 
 def switch(nodes: Path, name: str, *, on: bool) -> None:

@@ -12,17 +12,18 @@ import sys
 from pathlib import Path
 
 from lab import sandbox
+from lab.errors import LabError
 from lab.kube import ApiError, Kube
 from lab.kubelet import processes
 from lab.kubelet.events import Recorder
 from lab.kubelet.images import Images
 from lab.kubelet.manager import Manager
 from lab.kubelet.nodes import Nodes
-from lab.kubelet.nodes import load as load_nodes
 from lab.kubelet.references import PLURALS
 from lab.kubelet.runtime import Runtime
 from lab.kubelet.scheduler import Scheduler
 from lab.kubelet.server import Server
+from lab.seed.nodes import load as load_nodes
 
 log = logging.getLogger("lab.kubelet")
 
@@ -141,7 +142,7 @@ def main() -> int:
     code = 0
     try:
         asyncio.run(_run_until_told(_arguments()))
-    except* (ApiError, OSError, ValueError) as errors:
+    except* (ApiError, LabError, OSError, ValueError) as errors:
         for error in errors.exceptions:
             print(f"lab.kubelet: {error}", file=sys.stderr)
         code = 1

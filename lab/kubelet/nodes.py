@@ -6,14 +6,13 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
+from lab import power
 from lab.kube import ApiError, Kube, Object, Objects
 from lab.kubelet import times
 from lab.kubelet.status import ADDRESS
+from lab.seed.nodes import NodeSpec
 
 log = logging.getLogger(__name__)
 
@@ -31,41 +30,11 @@ _HEALTHY = {
 }
 
 
-@dataclass(frozen=True)
-class NodeSpec:
-    """One entry of nodes.yaml: `role` is server or agent, `address` the node's own in the roadmap's network."""
-
-    name: str
-    role: str
-    address: str
-    capacity: dict[str, str]
-
-    def labels(self) -> dict[str, str]:
-        """The labels that K3s gives such a node, and the lab's own."""
-        labels = {
-            "kubernetes.io/arch": "arm64",
-            "kubernetes.io/os": "linux",
-            "kubernetes.io/hostname": self.name,
-            "node.kubernetes.io/instance-type": "k3s",
-            "infra-ops.lab/node": "true",
-        }
-        roles = ("control-plane", "etcd", "master") if self.role == "server" else ()
-        return labels | {f"node-role.kubernetes.io/{role}": "true" for role in roles}
-
-
-def load(path: Path) -> list[NodeSpec]:
-    """Reads nodes.yaml; raises ValueError naming the file."""
-    try:
-        return [NodeSpec(**entry) for entry in yaml.safe_load(path.read_text())]
-    except (TypeError, yaml.YAMLError) as error:
-        raise ValueError(f"{path} must be a list of nodes with name, role, address and capacity: {error}") from error
-
-
 class Nodes:
     """Registers the nodes that have power and keeps them alive.
 
-    `port` is where the kubelet serves logs and exec. A file `off` in a node's folder below `folder` cuts its power;
-    `switched(name, on)` is called when that changes.
+    `port` is where the kubelet serves logs and exec. The power switches (lab/power.py) are in `folder`;
+    `switched(name, on)` is called when one is worked.
     """
 
     def __init__(
@@ -85,7 +54,7 @@ class Nodes:
         self._heartbeat = heartbeat
         self._switched = switched
         self._boot_ids = {name: str(uuid.uuid4()) for name in self._specs}
-        self._on = {name for name in self._specs if not self._is_switched_off(name)}
+        self._on = {name for name in self._specs if power.is_on(folder, name)}
         self._not_ready: asyncio.Queue[str] = asyncio.Queue()
 
     def is_on(self, name: str) -> bool:
@@ -122,12 +91,12 @@ class Nodes:
         while True:
             await asyncio.sleep(_POWER_POLL_SECONDS)
             for name in self._specs:
-                off = self._is_switched_off(name)
-                if off and name in self._on:
+                on = power.is_on(self._folder, name)
+                if not on and name in self._on:
                     log.info("node %s is switched off", name)
                     self._on.remove(name)
                     self._switched(name, False)
-                elif not off and name not in self._on:
+                elif on and name not in self._on:
                     log.info("node %s is switched on", name)
                     self._boot_ids[name] = str(uuid.uuid4())
                     await self._register(name)
@@ -140,16 +109,13 @@ class Nodes:
             if self.is_on(name):
                 await self._post_status(name)
 
-    def _is_switched_off(self, name: str) -> bool:
-        return (self._folder / name / "off").exists()
-
     async def _register(self, name: str) -> None:
         spec = self._specs[name]
         annotations = {"k3s.io/hostname": name, "k3s.io/internal-ip": spec.address}
         node: Object = {
             "apiVersion": "v1",
             "kind": "Node",
-            "metadata": {"name": name, "labels": spec.labels(), "annotations": annotations},
+            "metadata": {"name": name, "labels": _labels(spec), "annotations": annotations},
             "spec": {"providerID": f"k3s://{name}"},
         }
         while True:
@@ -216,6 +182,19 @@ class Nodes:
                 "bootID": self._boot_ids[spec.name],
             },
         }
+
+
+def _labels(spec: NodeSpec) -> dict[str, str]:
+    """The labels that K3s gives such a node, and the lab's own."""
+    labels = {
+        "kubernetes.io/arch": "arm64",
+        "kubernetes.io/os": "linux",
+        "kubernetes.io/hostname": spec.name,
+        "node.kubernetes.io/instance-type": "k3s",
+        "infra-ops.lab/node": "true",
+    }
+    roles = ("control-plane", "etcd", "master") if spec.role == "server" else ()
+    return labels | {f"node-role.kubernetes.io/{role}": "true" for role in roles}
 
 
 def _conditions(former: Objects) -> Objects:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from lab import sandbox
+from lab.errors import LabError
 from lab.nodes import k3s, machine, tree
 from lab.nodes.node import Node
 
@@ -62,7 +63,7 @@ async def _main(arguments: argparse.Namespace) -> int:
     except KeyError as error:
         print(f"lab.nodes: --ports names no port for {error}", file=sys.stderr)
         return 2
-    except (OSError, ValueError) as error:
+    except (LabError, OSError, ValueError) as error:
         print(f"lab.nodes: {error}", file=sys.stderr)
         return 1
     if not isolated:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import yaml
+from lab import power
+from lab.seed import nodes
 
 USER = "pi"
 HOME = f"/home/{USER}"
@@ -31,13 +32,9 @@ class Machine:
 
     @property
     def is_on(self) -> bool:
-        return not (self.root / "off").exists()
+        return power.is_on(self.root.parent, self.name)
 
 
 def load(seed: Path, root: Path) -> list[Machine]:
-    """The nodes of the seed file `seed`, with their folders below `root`. ValueError when the file makes no sense."""
-    try:
-        entries = yaml.safe_load(seed.read_text())
-        return [Machine(e["name"], e["role"], e["address"], root.absolute() / e["name"]) for e in entries]
-    except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise ValueError(f"{seed} must be a list of nodes with name, role and address: {error!r}") from error
+    """The nodes of the seed file `seed`, with their folders below `root`. Raises LabError."""
+    return [Machine(node.name, node.role, node.address, root.absolute() / node.name) for node in nodes.load(seed)]

@@ -6,8 +6,8 @@ import sys
 from lab import credentials
 from lab.kube import ApiError
 from lab.layout import PROJECT, Lab
-from lab.power import SEED_FILE
 from lab.seed.apply import seed
+from lab.seed.nodes import SEED_FILE
 from lab.services import proxy
 from lab.services.probes import https_status
 from lab.supervisor.service import Service, ServiceError

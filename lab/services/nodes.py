@@ -8,7 +8,8 @@ import asyncssh
 
 from lab import credentials, files
 from lab.layout import Lab
-from lab.power import SEED_FILE, is_on, names
+from lab.power import is_on, names
+from lab.seed.nodes import SEED_FILE
 from lab.supervisor.service import Service
 
 USER = "pi"

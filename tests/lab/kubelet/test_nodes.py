@@ -1,11 +1,15 @@
 """The nodes as the API server knows them, their heartbeats and their power."""
 
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from kubernetes import client
 
-from tests.lab.kubelet.support import HEARTBEAT_SECONDS, Kubelet, Pods, ended, wait_until
+from tests.lab.cluster import Cluster
+from tests.lab.kubelet.support import HEARTBEAT_SECONDS, PROJECT, Kubelet, Pods, ended, wait_until
 
 
 @pytest.fixture
@@ -15,6 +19,25 @@ def leases(api: client.CoreV1Api, kubelet: Kubelet) -> client.CoordinationV1Api:
 
 def ready(node: client.V1Node) -> client.V1NodeCondition:
     return next(each for each in node.status.conditions if each.type == "Ready")
+
+
+def test_a_broken_seed_file_is_named(cluster: Cluster, tmp_path: Path) -> None:
+    seed = tmp_path / "nodes.yaml"
+    seed.write_text("- {name: rpi-1}\n")
+    argv = [sys.executable, "-m", "lab.kubelet", "--kubeconfig", str(cluster.kubeconfig), "--root", str(tmp_path)]
+    argv += [
+        "--port",
+        "1",
+        "--certs",
+        str(tmp_path),
+        "--nodes",
+        str(seed),
+        "--images",
+        str(PROJECT / "lab/images.yaml"),
+    ]
+    result = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1
+    assert f"lab.kubelet: {seed} is not a list of nodes with name, role, address and capacity" in result.stderr
 
 
 def test_the_eight_nodes_of_the_seed_are_registered(api: client.CoreV1Api, kubelet: Kubelet) -> None:

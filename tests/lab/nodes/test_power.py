@@ -73,7 +73,7 @@ def test_a_broken_seed_file_is_named(tmp_path: Path) -> None:
     argv = [sys.executable, "-m", "lab.nodes", "--root", str(tmp_path), "--nodes", str(seed), "--ports", "rpi-1=1"]
     result = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, timeout=60)
     assert result.returncode == 1
-    assert f"{seed} must be a list of nodes with name, role and address" in result.stderr
+    assert f"{seed} is not a list of nodes with name, role, address and capacity" in result.stderr
 
 
 def test_an_ordinary_user_runs_the_same_nodes(folder: Path) -> None:

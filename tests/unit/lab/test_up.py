@@ -21,7 +21,7 @@ def test_a_seed_file_that_cannot_be_read_is_named_and_nothing_is_made(
 ) -> None:
     seed = tmp_path / "nodes.yaml"
     monkeypatch.setattr(power, "SEED_FILE", seed)
-    for text in (None, "- {name: rpi-1", "- 1\n", "nodes"):
+    for text in (None, "- {name: rpi-1", "- {name: rpi-1}\n", "- 1\n", "nodes"):
         if text is not None:
             seed.write_text(text)
         sentence = refusal(tmp_path / "lab")
