@@ -102,6 +102,14 @@ def test_a_lab_from_its_first_start_to_its_end(root: Path) -> None:
     assert hints == [typed(root, "start", "openbao")]
     run_in_project("sh", "-c", hints[0])
 
+    valkey = int(re.findall(r"valkey .* pid (\d+)", status.stdout)[0])
+    psutil.Process(valkey).kill()
+    restart = typed(root, "start", "valkey")
+    _wait_for_text(root / "lab.log", f"The other services stay up; start it again with: {restart}\n")
+    status = lab(root, "status")
+    assert re.search(r"valkey +dead", status.stdout)
+    assert f"valkey does not run: start it again with: {restart}\n" in status.stdout
+
     wrong = lab(root, "stop", "openbaoo")
     assert wrong.returncode == 1
     assert wrong.stderr.startswith("lab: there is no service openbaoo; there are: postgres, ")
@@ -141,6 +149,13 @@ def _wait_for(path: Path) -> None:
     while not path.exists():
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+def _wait_for_text(path: Path, text: str) -> None:
+    deadline = time.monotonic() + QUICK
+    while text not in path.read_text():
+        assert time.monotonic() < deadline, path.read_text()
+        time.sleep(0.05)
 
 
 def test_ctrl_c_in_the_middle_of_a_start_ends_everything(root: Path) -> None:
