@@ -1,7 +1,7 @@
 """Admission: what may still change or refuse a write that its sender is allowed to make.
 
-ServiceAccount, Priority, DefaultTolerationSeconds and DefaultStorageClass change new objects; PodSecurity and the rule
-that nobody grants more than they hold refuse.
+ServiceAccount, Priority, DefaultTolerationSeconds, DefaultStorageClass and TaintNodesByCondition change new objects;
+PodSecurity and the rule that nobody grants more than they hold refuse.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ Object = dict[str, Any]
 PRIORITY_CLASSES = ("scheduling.k8s.io", "priorityclasses")
 STORAGE_CLASSES = ("storage.k8s.io", "storageclasses")
 DEFAULT_STORAGE_CLASS = "storageclass.kubernetes.io/is-default-class"
-UNREACHABLE = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+NOT_READY = "node.kubernetes.io/not-ready"
+UNREACHABLE = (NOT_READY, "node.kubernetes.io/unreachable")
 TOLERATION_SECONDS = 300
 LABEL = "pod-security.kubernetes.io/"
 STRICTNESS = ("privileged", "baseline", "restricted")
@@ -46,6 +47,8 @@ class AdmissionPlugins:
             _tolerate(new)
         elif resource.id == ("", "persistentvolumeclaims"):
             self._default_storage_class(new)
+        elif resource.id == ("", "nodes"):
+            _taint(new)
 
     def validate(self, resource: Resource, old: Object | None, new: Object, options: Options) -> None:
         if resource.group == GROUP and (old is None or _grant(old) != _grant(new)):
@@ -159,3 +162,12 @@ def _tolerate(pod: Object) -> None:
                 {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": TOLERATION_SECONDS}
             )
     pod["spec"]["tolerations"] = tolerations
+
+
+def _taint(node: Object) -> None:
+    """A new node takes no pods before the node lifecycle controller has seen that it is ready."""
+    taint = {"key": NOT_READY, "effect": "NoSchedule"}
+    spec = node.setdefault("spec", {})
+    taints = spec.get("taints") or []
+    if not any(taint.items() <= item.items() for item in taints):
+        spec["taints"] = [*taints, taint]

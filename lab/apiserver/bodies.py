@@ -62,7 +62,7 @@ def options(request: Request, target: Target) -> Options:
     causes = []
     dry_run, mode = query.get("dryRun", ""), query.get("fieldValidation") or "Warn"
     if dry_run not in ("", "All"):
-        causes.append(("dryRun", f'Unsupported value: "{dry_run}": supported values: "All"'))
+        causes.append(("dryRun", f'Unsupported value: []string{{"{dry_run}"}}: supported values: "All"'))
     if mode not in VALIDATION:
         supported = ", ".join(f'"{name}"' for name in ("", *VALIDATION))
         causes.append(("fieldValidation", f'Unsupported value: "{mode}": supported values: {supported}'))

@@ -79,6 +79,10 @@ def not_found(resource: Resource, name: str) -> ApiError:
     return ApiError(404, "NotFound", f'{resource.qualified} "{name}" not found', _details(resource, name))
 
 
+def no_such_resource() -> ApiError:
+    return ApiError(404, "NotFound", "the server could not find the requested resource", {})
+
+
 def not_allowed(message: str) -> ApiError:
     return ApiError(405, "MethodNotAllowed", message, {})
 

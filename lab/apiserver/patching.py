@@ -27,9 +27,8 @@ APPLY_PATCH = "application/apply-patch+yaml"
 def patched(registry: Registry, resource: Resource, request: Request, live: Object) -> Object:
     """``live`` after a JSON, merge or strategic merge patch. Raises ApiError 400, 415 and 422."""
     kind = request.content_type
-    known = [JSON_PATCH, MERGE_PATCH, APPLY_PATCH] if resource.custom else [JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH]
-    if kind == APPLY_PATCH or kind not in known:
-        raise errors.unsupported_media_type(known)
+    if kind not in (JSON_PATCH, MERGE_PATCH, *(() if resource.custom else (STRATEGIC_PATCH,))):
+        raise _unsupported(resource)
     try:
         patch = json.loads(request.body)
         if kind == JSON_PATCH:
@@ -145,6 +144,12 @@ def _configuration(request: Request, target: Target) -> Object:
     if resource.has_status:
         applied.pop("status", None)
     return applied
+
+
+def _unsupported(resource: Resource) -> ApiError:
+    if resource.custom:
+        return errors.unsupported_media_type((JSON_PATCH, MERGE_PATCH, APPLY_PATCH))
+    return ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
 
 
 def _rejected(message: str) -> ApiError:

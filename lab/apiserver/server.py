@@ -91,7 +91,7 @@ class Server:
         self.access.require_path(request)
         path = request.path.rstrip("/") or "/"
         if request.method not in ("GET", "HEAD"):
-            return text(PAGE_NOT_FOUND, 404)
+            return self._nothing_at(path)
         if path.startswith(HEALTH):
             return text("ok")
         if path == "/version":
@@ -106,9 +106,17 @@ class Server:
         aggregated = discovery.wants_aggregated(request.headers.get("accept", ""))
         found = discovery.answer(self.registry.resources, path, aggregated)
         if found is None:
-            return text(PAGE_NOT_FOUND, 404)
+            return self._nothing_at(path)
         kind = discovery.aggregated_content_type() if found["kind"] == discovery.AGGREGATED else responses.JSON
         return Response(body=json_response(found).body, content_type=kind)
+
+    def _nothing_at(self, path: str) -> Response:
+        """The plain page of a real server. Raises ApiError 404 below the groups that it has built in."""
+        parts = path.strip("/").split("/")
+        groups = {row.group for row in self.registry.resources if not row.custom}
+        if parts[0] == "api" or (parts[0] == "apis" and len(parts) > 1 and parts[1] in groups):
+            raise errors.no_such_resource()
+        return text(PAGE_NOT_FOUND, 404)
 
 
 def _version() -> dict[str, str]:

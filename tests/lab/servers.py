@@ -1,14 +1,15 @@
-"""Starting API servers of the lab in folders of their own, for tests."""
+"""Starting API servers of the lab in folders of their own, and the lab's controllers, for tests."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -113,3 +114,16 @@ class ApiServer:
 
 
 StartServer = Callable[..., ApiServer]
+
+
+@contextlib.contextmanager
+def running_controllers(kubeconfig: Path, log: Path, *arguments: str) -> Iterator[None]:
+    """`python -m lab.controllers` with these arguments, for as long as the block lasts."""
+    argv = [sys.executable, "-m", "lab.controllers", "--kubeconfig", str(kubeconfig), *arguments]
+    with log.open("wb") as stream:
+        process = subprocess.Popen(argv, stderr=stream)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0, log.read_text()

@@ -9,6 +9,7 @@ import pytest
 
 from tests.lab.apiserver.objects import configmap, deployment, pod
 from tests.lab.apiserver.rest import Rest, status
+from tests.lab.cluster import Cluster
 
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 
@@ -79,8 +80,12 @@ def test_a_deployment_in_protobuf_is_read_whole(api: Rest, namespace: str) -> No
     ],
     ids=["kind", "field"],
 )
-def test_what_cannot_be_read_whole_from_protobuf_is_refused(api: Rest, namespace: str, body: bytes) -> None:
-    """Nothing of a body may get lost silently. A real server reads every kind."""
+def test_what_cannot_be_read_whole_from_protobuf_is_refused(
+    api: Rest, namespace: str, body: bytes, cluster: Cluster
+) -> None:
+    """Nothing of a body may get lost silently."""
+    if cluster.real:
+        pytest.skip("a real server reads every kind, and passes over fields of later versions")
     response = send(api, f"/api/v1/namespaces/{namespace}/configmaps", body)
     assert response.status_code in (400, 415)
     assert api.request("GET", f"/api/v1/namespaces/{namespace}/configmaps/a").status_code == 404

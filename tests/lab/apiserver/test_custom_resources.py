@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import re
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -76,11 +78,19 @@ def group() -> str:
 
 @pytest.fixture
 def boxes(api: Rest, group: str, namespace: str) -> Iterator[str]:
-    """The path of the boxes of a fresh namespace."""
+    """The path of the boxes of a fresh namespace. A real server takes a moment before it serves a new kind."""
     api.create(DEFINITIONS, definition(group))
     path = f"/apis/{group}/v1/namespaces/{namespace}/boxes"
+    _await(lambda: f"apis/{group}/v1" in api.get("/openapi/v3")["paths"] and api.request("GET", path).ok)
     yield path
     api.request("DELETE", f"{DEFINITIONS}/boxes.{group}")
+
+
+def _await(answer: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not answer():
+        assert time.monotonic() < deadline, "not within 20 s"
+        time.sleep(0.1)
 
 
 def box(group: str, name: str, version: str = "v1", **spec: object) -> Object:
@@ -128,10 +138,9 @@ def test_a_strict_client_hears_of_a_stray_field(api: Rest, group: str, boxes: st
 def test_a_put_names_the_version_that_it_replaces(api: Rest, group: str, boxes: str) -> None:
     api.create(boxes, box(group, "a"))
     code, _, message = status(api.request("PUT", f"{boxes}/a", json=box(group, "a")))
-    assert (code, "metadata.resourceVersion: Invalid value: 0x0: must be specified for an update" in message) == (
-        422,
-        True,
-    )
+    assert code == 422
+    # 1.32 shows the missing version as Go writes it, later versions as JSON.
+    assert re.search(r"metadata\.resourceVersion: Invalid value: 0(x0)?: must be specified for an update", message)
 
 
 def test_status_and_scale_are_subresources(api: Rest, group: str, boxes: str) -> None:
@@ -167,8 +176,8 @@ def test_a_version_that_is_no_longer_served_is_gone(api: Rest, group: str, boxes
     change = copy.deepcopy(definition(group))
     change["spec"]["versions"][1]["served"] = False
     api.patch(f"{DEFINITIONS}/boxes.{group}", {"spec": change["spec"]})
-    assert api.request("GET", boxes.replace("/v1/", "/v1beta1/")).status_code == 404
-    assert api.get(boxes)["items"] == []
+    _await(lambda: api.request("GET", boxes.replace("/v1/", "/v1beta1/")).status_code == 404)
+    _await(lambda: api.request("GET", boxes).ok)  # a real server sets its storage up again: 429 for a moment
 
 
 def test_a_definition_takes_its_objects_with_it(api: Rest, group: str, boxes: str) -> None:
@@ -181,16 +190,13 @@ def test_a_definition_takes_its_objects_with_it(api: Rest, group: str, boxes: st
     with api.watch(DEFINITIONS, fieldSelector=f"metadata.name=boxes.{group}") as watch:
         kind, ending = watch.next()
         assert (kind, bool(ending["metadata"]["deletionTimestamp"])) == ("ADDED", True)
-        refused = api.request("POST", boxes, json=box(group, "c"))
-        assert status(refused) == (
-            405,
-            "MethodNotAllowed",
-            "create not allowed while custom resource definition is terminating",
-        )
+        code, reason, message = status(api.request("POST", boxes, json=box(group, "c")))
+        assert (code, reason) in ((405, "MethodNotAllowed"), (403, "Forbidden"))  # up to 1.33, and from 1.34 on
+        assert message.endswith("create not allowed while custom resource definition is terminating")
         api.patch(f"{boxes}/b", {"metadata": {"finalizers": None}})
         while kind != "DELETED":
             kind, _ = watch.next()
-    assert api.request("GET", boxes).status_code == 404
+    _await(lambda: api.request("GET", boxes).status_code == 404)
 
 
 @pytest.mark.parametrize(

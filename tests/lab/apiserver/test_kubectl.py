@@ -81,12 +81,11 @@ def test_run_and_delete(kubectl: Kubectl) -> None:
     assert 'pods "once" not found' in kubectl.run("get", "pod", "once").stderr
 
 
-def test_wait_for_a_condition_a_value_and_a_deletion(kubectl: Kubectl, manifest: Path, cluster: Cluster) -> None:
+def test_wait_for_a_condition_a_value_and_a_deletion(kubectl: Kubectl, manifest: Path) -> None:
     kubectl("apply", "-f", str(manifest))
     kubectl("wait", "deploy/web", "--for=jsonpath={.spec.replicas}=0", "--timeout=10s")
-    if not cluster.real:
-        change = '{"status": {"conditions": [{"type": "Available", "status": "True"}]}}'
-        kubectl("patch", "deploy", "web", "--subresource=status", "--type=merge", "-p", change)
+    change = '{"status": {"conditions": [{"type": "Available", "status": "True"}]}}'
+    kubectl("patch", "deploy", "web", "--subresource=status", "--type=merge", "-p", change)
     kubectl("wait", "deploy/web", "--for=condition=Available", "--timeout=30s")
     late = kubectl.run("wait", "deploy/web", "--for=jsonpath={.spec.replicas}=9", "--timeout=1s")
     assert "timed out waiting for the condition" in late.stderr

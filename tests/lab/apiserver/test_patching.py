@@ -8,6 +8,7 @@ import pytest
 
 from tests.lab.apiserver.objects import configmap, deployment
 from tests.lab.apiserver.rest import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, Object, Rest, status
+from tests.lab.cluster import Cluster
 
 
 @pytest.fixture
@@ -37,7 +38,9 @@ def test_a_strategic_patch_merges_lists_by_their_key(api: Rest, path: str) -> No
     assert image_of(left) == [("other", "x:1")]
 
 
-def test_a_strategic_patch_needs_keys_that_can_be_compared(api: Rest, path: str) -> None:
+def test_a_strategic_patch_needs_keys_that_can_be_compared(api: Rest, path: str, cluster: Cluster) -> None:
+    if cluster.real:
+        pytest.skip("a real server panics over such a patch and cuts the connection")
     api.create(path, deployment("a"))
     response = api.send_patch(f"{path}/a", containers({"name": {}, "image": "x:1"}), STRATEGIC_PATCH)
     assert status(response)[:2] == (400, "BadRequest")
@@ -59,9 +62,8 @@ def test_a_json_patch_is_all_or_nothing(api: Rest, namespace: str) -> None:
 
 def test_an_unknown_patch_format_is_unsupported(api: Rest, path: str) -> None:
     api.create(path, deployment("a"))
-    code, reason, message = status(api.send_patch(f"{path}/a", {}, "application/json"))
-    assert (code, reason) == (415, "UnsupportedMediaType")
-    assert "application/strategic-merge-patch+json" in message
+    refused = status(api.send_patch(f"{path}/a", {}, "application/json"))
+    assert refused == (415, "UnsupportedMediaType", "415: Unsupported Media Type")
 
 
 def test_a_patch_of_what_is_not_there_is_not_found(api: Rest, path: str) -> None:

@@ -137,10 +137,17 @@ def test_what_is_not_there_is_not_found(api: Rest, path: str) -> None:
     )
 
 
-def test_an_unknown_path_is_a_plain_404(api: Rest) -> None:
-    for path in ("/api/v1/nonsense", "/apis/nonsense.example/v1", "/nonsense"):
-        response = api.request("GET", path)
+@pytest.mark.parametrize("path", ["/apis/nonsense.example/v1", "/nonsense"])
+def test_an_unknown_path_is_a_plain_404(api: Rest, path: str) -> None:
+    for method in ("GET", "POST"):
+        response = api.request(method, path)
         assert (response.status_code, response.text) == (404, "404 page not found\n")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nonsense", "/api/v2", "/apis/apps/v2", "/apis/apps/v1/nonsense"])
+def test_an_unknown_resource_of_a_known_group_is_a_status(api: Rest, path: str) -> None:
+    found = status(api.request("GET", path))
+    assert found == (404, "NotFound", "the server could not find the requested resource")
 
 
 def test_a_table_is_answered_to_those_who_ask_for_it(api: Rest, path: str, four: list[str]) -> None:

@@ -1,9 +1,6 @@
 """The lab's controllers, running against the shared API server."""
 
 import contextlib
-import signal
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,9 +12,8 @@ import pytest
 from kubernetes.client import ApiException, CoreV1Api, CustomObjectsApi
 
 from tests.lab.cluster import Cluster
-from tests.lab.servers import ApiServer
+from tests.lab.servers import ApiServer, running_controllers
 
-PROJECT = Path(__file__).parents[3]
 USER = "system:kube-controller-manager"
 GRACE = 3.0  # seconds without heartbeat on the own server
 T = TypeVar("T")
@@ -44,21 +40,11 @@ def is_gone(read: Callable[[], object]) -> bool:
     return False
 
 
-@contextlib.contextmanager
-def running(kubeconfig: Path, log: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    argv = [sys.executable, "-m", "lab.controllers", "--kubeconfig", str(kubeconfig), *arguments]
-    with log.open("wb") as stream:
-        process = subprocess.Popen(argv, cwd=PROJECT, stderr=stream)
-    yield process
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(15) == 0, log.read_text()
-
-
 @pytest.fixture(scope="package")
 def controllers(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     # Other tests' nodes may send no heartbeats at all: leave them alone.
     log = tmp_path_factory.mktemp("controllers") / "log"
-    with running(cluster.kubeconfig, log, "--node-grace", "3600"):
+    with running_controllers(cluster.kubeconfig, log, "--node-grace", "3600"):
         yield
 
 
@@ -75,7 +61,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
     folder = tmp_path_factory.mktemp("controllers-own")
     with ApiServer(folder, users={USER: ()}) as server:
         log = folder / "controllers"
-        with running(server.write_kubeconfig(USER), log, "--node-grace", str(GRACE)):
+        with running_controllers(server.write_kubeconfig(USER), log, "--node-grace", str(GRACE)):
             yield OwnServer(server, log)
 
 

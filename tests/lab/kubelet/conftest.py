@@ -15,6 +15,7 @@ from kubernetes.client.exceptions import ApiException
 from lab import sandbox
 from tests.lab.cluster import Cluster
 from tests.lab.kubelet.support import Kubelet, Pods, wait_until
+from tests.lab.servers import running_controllers
 
 
 @pytest.fixture(scope="session")
@@ -23,9 +24,17 @@ def api(cluster: Cluster) -> client.CoreV1Api:
     return client.CoreV1Api(cluster.client())
 
 
+@pytest.fixture(scope="package")
+def controllers(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """They let pods onto new nodes. Kubelets come and go in these tests, so no silence is long enough."""
+    log = tmp_path_factory.mktemp("controllers") / "log"
+    with running_controllers(cluster.kubeconfig, log, "--unless-managed", "--node-grace", "3600"):
+        yield
+
+
 @pytest.fixture(scope="module")
 def kubelet(
-    request: pytest.FixtureRequest, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, cluster: Cluster, controllers: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Kubelet]:
     """A kubelet for one test module; the parameter `rewriting` makes it do without namespaces."""
     mode = getattr(request, "param", "namespaces")
@@ -57,6 +66,8 @@ def kubectl(cluster: Cluster, pods: Pods, tmp_path: Path) -> Callable[..., subpr
     """Runs kubectl in the namespace of `pods`."""
 
     def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        if cluster.real and arguments[0] == "exec":
+            pytest.skip("a real server speaks SPDY to kubelets when kubectl runs a command; ours knows WebSockets only")
         command = ["kubectl", "--kubeconfig", str(cluster.kubeconfig), "--namespace", pods.namespace, *arguments]
         environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
         return subprocess.run(command, capture_output=True, text=True, timeout=30, env=environment, **options)
