@@ -57,8 +57,8 @@ async def _empty(kube: Kube, name: str, uid: str) -> None:
     rounds = 0
     while True:
         try:
-            namespace = await kube.request("GET", f"/api/v1/namespaces/{name}")
-            if namespace["metadata"]["uid"] != uid or not _is_ours(namespace):
+            namespace = await _find(kube, name)
+            if namespace is None or namespace["metadata"]["uid"] != uid or not _is_ours(namespace):
                 return
             remains = await _delete_contents(kube, name)
             if not remains.kinds:
@@ -67,14 +67,21 @@ async def _empty(kube: Kube, name: str, uid: str) -> None:
                 return
             await _explain(kube, namespace, remains)
         except ApiError as error:
-            if error.status == 404:
-                return
-            if error.status != 409:
+            if error.status not in (404, 409):  # a kind that vanished meanwhile, or somebody else's write
                 log.warning("namespace %s cannot be emptied yet: %s", name, error)
         except ConnectionError as error:
             log.warning("namespace %s cannot be emptied yet: %s", name, error)
         await asyncio.sleep(LOOK_AGAIN_SECONDS[min(rounds, len(LOOK_AGAIN_SECONDS) - 1)])
         rounds += 1
+
+
+async def _find(kube: Kube, name: str) -> Object | None:
+    try:
+        return await kube.request("GET", f"/api/v1/namespaces/{name}")
+    except ApiError as error:
+        if error.status == 404:
+            return None
+        raise
 
 
 async def _delete_contents(kube: Kube, namespace: str) -> Remains:

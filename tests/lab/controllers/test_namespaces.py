@@ -1,10 +1,17 @@
 """A deleted namespace is emptied in all its kinds before it goes."""
 
+import asyncio
 import uuid
+from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import pytest
 from kubernetes.client import ApiException, ApiextensionsV1Api, AppsV1Api, CoreV1Api, CustomObjectsApi
 
+from lab.controllers import namespaces
+from lab.controllers.discovery import Kind
+from lab.controllers.namespaces import FINALIZER
+from lab.kube import ApiError, Kube
 from tests.lab.cluster import Cluster
 from tests.lab.controllers.conftest import config_map, eventually, is_gone
 
@@ -88,3 +95,35 @@ def test_a_namespace_with_a_finalizer_of_somebody_else_is_emptied_but_stays(core
         config_map(core, namespace, "late")
     core.patch_namespace(namespace, {"metadata": {"finalizers": None}})
     eventually(lambda: is_gone(lambda: core.read_namespace(namespace)))
+
+
+def test_a_kind_that_vanishes_while_it_is_looked_through_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its discovery is older than its removal: the next look finds it gone."""
+    known = iter([[Kind("test.example.com/v1", "Gone", "gones", True, frozenset({"list", "delete"}))], []])
+
+    async def kinds(_: Kube) -> list[Kind]:
+        return next(known)
+
+    server = TerminatingNamespace()
+    monkeypatch.setattr(namespaces, "kinds", kinds)
+    asyncio.run(asyncio.wait_for(namespaces.run(cast(Kube, server)), 20))
+    assert server.finalized
+
+
+class TerminatingNamespace:
+    """A server with one namespace, which is being deleted."""
+
+    finalized = False
+
+    async def events(self, path: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        yield "ADDED", self._namespace()
+
+    async def list(self, path: str) -> list[dict[str, Any]]:
+        raise ApiError(404, "NotFound", path)
+
+    async def request(self, method: str, path: str, **_: Any) -> dict[str, Any]:
+        self.finalized = method == "PUT" and path.endswith("/finalize")
+        return self._namespace()
+
+    def _namespace(self) -> dict[str, Any]:
+        return {"metadata": {"name": "n", "uid": "u", "deletionTimestamp": "now"}, "spec": {"finalizers": [FINALIZER]}}
