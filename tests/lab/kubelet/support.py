@@ -187,7 +187,7 @@ class Pods:
             try:
                 log = self.log(name, **options)
             except ApiException as error:
-                if error.status != 400:  # the container waits to start
+                if error.status not in (400, 404):  # the container waits to start; the kubelet has not heard of it
                     raise
                 return ""
             return log if text in log else ""
