@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from lab.apiserver.errors import Cause
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 COMPUTE = ("cpu", "memory")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _SUFFIXES = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 
@@ -46,17 +48,16 @@ def quality(spec: Object) -> str:
 
 
 def _amount(quantity: Any) -> Decimal | None:
-    """The value of a quantity (``500m``, ``1Gi``); None when there is none."""
+    """The value of a quantity (``500m``, ``1Gi``); None when it is missing or none."""
     if quantity is None:
         return None
     text = str(quantity)
     number = text.rstrip("numkMGTPEiK")
     suffix = text[len(number) :]
-    try:
-        scale = Decimal(1024) ** _BINARY[suffix] if suffix in _BINARY else Decimal(10) ** _SUFFIXES[suffix]
-        return Decimal(number) * scale
-    except (KeyError, InvalidOperation):
+    if not _NUMBER.fullmatch(number) or suffix not in _BINARY | _SUFFIXES:
         return None
+    scale = Decimal(1024) ** _BINARY[suffix] if suffix in _BINARY else Decimal(10) ** _SUFFIXES[suffix]
+    return Decimal(number) * scale
 
 
 def check(path: str, template: Object) -> list[Cause]:

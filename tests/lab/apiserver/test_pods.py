@@ -75,6 +75,16 @@ def test_a_container_without_an_image_is_refused(api: Rest, pods: str, namespace
     assert status(response) == (422, "Invalid", f'Deployment.apps "a" is invalid: {required}')
 
 
+@pytest.mark.parametrize("amount", ["NaN", "Infinity", "1_000"])
+def test_what_only_python_takes_for_a_number_is_no_quantity(api: Rest, pods: str, amount: str) -> None:
+    """Whoever reads the pod later, such as the scheduler, could not read it."""
+    body = pod("a")
+    body["spec"]["containers"][0]["resources"] = {"requests": {"cpu": amount}}
+    code, reason, message = status(api.request("POST", pods, json=body))
+    assert (code, reason) == (422, "Invalid")
+    assert "quantities must match the regular expression" in message
+
+
 class TestServiceAccount:
     """Every pod runs as an account, whose token is mounted into it."""
 
