@@ -1,0 +1,123 @@
+"""rotate_credentials with tasks killed on the way, on a lab of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra_ops.models.credentials import Stored
+from tests.crash import killing
+from tests.crash.killing import AFTER, MIDDLE, START
+from tests.lab.end_to_end.airflow import DAG, Airflow
+from tests.lab.end_to_end.conftest import Lab, running
+from tests.lab.end_to_end.managed import Managed, managed
+
+MOMENTS = (START, MIDDLE, AFTER)
+DEAD = ("up_for_retry", "failed")
+
+
+@dataclass(frozen=True)
+class Victim:
+    """A task, and that one of its writes at which it dies: the `number`th of that kind (killing.WRITES)."""
+
+    task: str
+    write: str
+    number: int
+
+
+# Among the effects those that hurt most: a database's transaction, a consumer's Secret, the note of the probe.
+VICTIMS = (
+    Victim("preflight", "Lease", 1),
+    Victim("plan", "XCom", 2),
+    Victim("introduce", "effect", 2),
+    Victim("accepted", "XCom", 1),
+    Victim("switch", "effect", 2),
+    Victim("moved", "XCom", 1),
+    Victim("retire", "effect", 1),
+    Victim("retired", "XCom", 1),
+    Victim("finish", "effect", 2),
+    Victim("verify", "XCom", 1),
+    Victim("record", "evidence", 1),
+    Victim("verdict", "XCom", 1),
+)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """The lab, and the means to kill tasks in it."""
+
+    lab: Lab
+    airflow: Airflow
+    credentials: Managed
+
+    @property
+    def home(self) -> Path:
+        """AIRFLOW_HOME."""
+        return self.lab.root / "data" / "airflow"
+
+    def rotate(self, kills: list[tuple[Victim, str]]) -> dict[str, Any]:
+        """One rotation of everything in which each victim in turn dies and is cleared; the state at its end.
+
+        The victims stand in the order in which their tasks run; one may die several times.
+        """
+        before = {id_: self.credentials.stored(id_) for id_ in self.credentials.ids}
+        self._order(kills[:1])
+        run = self.airflow.trigger(mode="apply", force=True)
+        for number, (victim, _) in enumerate(kills, 1):
+            self._await_death(run, victim)
+            self.airflow.clear(run, victim.task)
+            self._order(kills[number : number + 1])
+        return {"run": self.airflow.wait(run), **self._end_state(run, before)}
+
+    def _order(self, kills: list[tuple[Victim, str]]) -> None:
+        for victim, moment in kills:
+            killing.order(self.home, victim.task, moment, victim.write, victim.number)
+
+    def _await_death(self, run: str, victim: Victim) -> None:
+        deadline = time.monotonic() + 120
+        while not killing.carried_out(self.home) or self.airflow.tasks(run)[victim.task] not in DEAD:
+            assert time.monotonic() < deadline, f"{victim} did not die: {self.airflow.tasks(run)}"
+            over = self.airflow.state(run) not in ("queued", "running")
+            assert not over, f"the run ended before {victim} died: {self.airflow.tasks(run)}"
+            time.sleep(0.3)
+
+    def _end_state(self, run: str, before: dict[str, Stored]) -> dict[str, Any]:
+        """What a rotation leaves behind, in words that are the same after every rotation."""
+        lease = self.credentials.cluster.get("/apis/coordination.k8s.io/v1/namespaces/infra-ops/leases/change")
+        events = self.airflow.call("GET", f"/assets/events?source_run_id={run.replace('+', '%2B')}&source_dag_id={DAG}")
+        outcomes = [event["extra"]["outcomes"] for event in events["asset_events"]]
+        return {
+            "verdict": self.airflow.xcom(run, "verdict", "verdict"),
+            "Lease": lease["spec"]["holderIdentity"],
+            "evidence": [sorted((o["id"], o["subject"], o["state"]) for o in found) for found in outcomes],
+            **{id_: self._credential(id_, old) for id_, old in before.items()},
+        }
+
+    def _credential(self, id_: str, old: Stored) -> dict[str, Any]:
+        now, target = self.credentials.stored(id_), self.credentials.target(id_)
+        new = now.credential
+        answers = {
+            "new": target.log_in(new.username, new.password),
+            "old": target.log_in(old.credential.username, old.credential.password),
+            "junk": target.log_in(new.username, "junk"),
+        }
+        return {
+            "versions on": now.version - old.version,
+            "made by this rotation": new.rotation_id == f"{id_}:{old.version + 1}",
+            "another value": new.password != old.credential.password,
+            "pending": self.credentials.pending(id_),
+            "copies": self.credentials.copies(id_) == self.credentials.wanted_copies(id_),
+            **{name: f"{login.answer.value} {login.code}" for name, login in answers.items()},
+        }
+
+
+@contextmanager
+def walking(root: Path) -> Iterator[Walk]:
+    """A fresh lab at `root` in which tasks can be killed."""
+    killing.install(root / "data" / "airflow")
+    with running(root) as lab, managed(lab.root, lab.state) as credentials:
+        yield Walk(lab, Airflow(lab.state), credentials)
