@@ -5,6 +5,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import K3S_VERSION
 from lab.ports import Ports
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -13,11 +14,15 @@ SEED = PROJECT / "lab" / "seed"
 
 @dataclass(frozen=True)
 class Lab:
-    """One lab: its ``root`` folder (absolute), its ``ports``, and the kubeconfig of a real API server if given."""
+    """One lab: its ``root`` folder (absolute), its ``ports``, and the kubeconfig of a real API server if given.
+
+    ``k3s_version`` is its nodes'.
+    """
 
     root: Path
     ports: Ports
     given_kubeconfig: Path | None = None
+    k3s_version: str = K3S_VERSION
 
     @property
     def certs(self) -> Path:

@@ -1,5 +1,6 @@
 """Which API servers the lab may be put on besides its own: disposable ones without anybody's nodes."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -14,8 +15,16 @@ class RefusedError(LabError):
     """The lab does not touch this cluster; the text names the server and says why."""
 
 
-async def check(kubeconfig: Path, *, disposable: bool) -> str:
-    """The URL of the kubeconfig's server, if the lab may use it. Raises RefusedError if not."""
+@dataclass(frozen=True)
+class RealServer:
+    """A server that the lab may use, and the `version` that it says it has, for example `v1.32.2+k3s1`."""
+
+    url: str
+    version: str
+
+
+async def check(kubeconfig: Path, *, disposable: bool) -> RealServer:
+    """The kubeconfig's server, if the lab may use it. Raises RefusedError if not."""
     try:
         kube = Kube(kubeconfig)
     except (OSError, ValueError, yaml.YAMLError) as error:
@@ -28,6 +37,7 @@ async def check(kubeconfig: Path, *, disposable: bool) -> str:
     try:
         async with kube:
             nodes = await kube.list("/api/v1/nodes")
+            version = await kube.request("GET", "/version")
     except (ApiError, ConnectionError) as error:
         raise RefusedError(f"The nodes of {kube.server} cannot be listed: {error}.") from error
     foreign = [node["metadata"]["name"] for node in nodes if not _is_ours(node)]
@@ -36,7 +46,7 @@ async def check(kubeconfig: Path, *, disposable: bool) -> str:
             f"{kube.server} has nodes that no lab registered ({', '.join(foreign)}): it is somebody's cluster, "
             "and the lab leaves it alone."
         )
-    return kube.server
+    return RealServer(kube.server, version["gitVersion"])
 
 
 def _is_ours(node: Object) -> bool:

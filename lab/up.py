@@ -1,6 +1,7 @@
 """Runs one lab in the foreground, from an empty folder to a clean end."""
 
 import asyncio
+import dataclasses
 import os
 import shutil
 import signal
@@ -59,10 +60,11 @@ def run(wish: Wish, report: Report) -> None:
 
 
 async def _run(wish: Wish, report: Report, began: float) -> None:
+    lab = Lab(wish.root, Ports(state.load(wish.root).get("ports")))
     if wish.kubeconfig is not None:
         server = await real_server.check(wish.kubeconfig, disposable=wish.disposable)
-        report(f"Using the API server {server} of {wish.kubeconfig}")
-    lab = Lab(wish.root, Ports(state.load(wish.root).get("ports")), wish.kubeconfig)
+        report(f"Using the API server {server.url} ({server.version}) of {wish.kubeconfig}")
+        lab = dataclasses.replace(lab, given_kubeconfig=wish.kubeconfig, k3s_version=server.version)
     supervisor = _furnish(lab, wish, report)
     end = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -21,5 +21,3 @@ Left out, and refused where a client asks for it:
 Other differences: a restart forgets the history of watches (clients relist, as after any 410); an established
 CustomResourceDefinition is told at once; all versions of a custom kind differ by name only.
 """
-
-VERSION = "v1.32.2+k3s1"

@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any
 
-from lab.apiserver import VERSION
+from lab import K3S_VERSION
 from lab.apiserver.discovery import groups
 from lab.apiserver.resources import Resource, Resources
 from lab.apiserver.schemas import REFERENCE, Schemas
@@ -53,7 +53,7 @@ class OpenAPI:
     def _url(self, name: str, rows: list[Resource]) -> str:
         # Clients keep a document by its hash, which therefore has to change with the schemas.
         parts = [[row.plural, row.custom] for row in rows]
-        found = hashlib.sha256(json.dumps([VERSION, parts]).encode()).hexdigest()
+        found = hashlib.sha256(json.dumps([K3S_VERSION, parts]).encode()).hexdigest()
         return f"{ROOT}/{name}?hash={found[:32].upper()}"
 
     def _document(self, place: str, rows: list[Resource]) -> Object:
@@ -73,7 +73,7 @@ class OpenAPI:
                 paths[f"{base}/{row.plural}/{{name}}"] = _operations(row, "item")
         return {
             "openapi": "3.0.0",
-            "info": {"title": "Kubernetes", "version": VERSION},
+            "info": {"title": "Kubernetes", "version": K3S_VERSION},
             "paths": paths,
             "components": {"schemas": components},
         }

@@ -6,7 +6,8 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.apiserver import VERSION, discovery, encryption, errors, infrastructure, openapi, responses
+from lab import K3S_VERSION
+from lab.apiserver import discovery, encryption, errors, infrastructure, openapi, responses
 from lab.apiserver.access import Access
 from lab.apiserver.admission import AdmissionPlugins
 from lab.apiserver.authentication import Authenticator, read_tokens
@@ -120,12 +121,12 @@ class Server:
 
 
 def _version() -> dict[str, str]:
-    major, minor = VERSION.removeprefix("v").split(".")[:2]
+    major, minor = K3S_VERSION.removeprefix("v").split(".")[:2]
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     return {
         "major": major,
         "minor": minor,
-        "gitVersion": VERSION,
+        "gitVersion": K3S_VERSION,
         "gitCommit": "",
         "gitTreeState": "clean",
         "buildDate": "2025-02-12T00:00:00Z",

@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from lab import sandbox
+from lab import K3S_VERSION, sandbox
 from lab.errors import LabError
 from lab.kube import ApiError, Kube
 from lab.kubelet import processes
@@ -37,6 +37,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--nodes", type=Path, required=True, help="nodes.yaml")
     parser.add_argument("--images", type=Path, required=True, help="images.yaml")
     parser.add_argument("--node-root", type=Path, help="folder with a folder for each node (default: ROOT/nodes)")
+    parser.add_argument("--k3s-version", default=K3S_VERSION, metavar="VERSION", help="which the nodes claim to run")
     parser.add_argument("--heartbeat", type=float, default=10.0, metavar="SECONDS", help="between renewals of Leases")
     parser.add_argument("--anonymous", action="store_true", help="serve logs and exec to callers without certificate")
     parser.add_argument(
@@ -68,6 +69,7 @@ async def _run(arguments: argparse.Namespace) -> None:
         nodes = Nodes(
             kube,
             load_nodes(arguments.nodes),
+            version=arguments.k3s_version,
             port=arguments.port,
             folder=node_root,
             heartbeat=arguments.heartbeat,

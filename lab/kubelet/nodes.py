@@ -33,8 +33,8 @@ _HEALTHY = {
 class Nodes:
     """Registers the nodes that have power and keeps them alive.
 
-    `port` is where the kubelet serves logs and exec. The power switches (lab/power.py) are in `folder`;
-    `switched(name, on)` is called when one is worked.
+    They claim to run K3s `version`; `port` is where the kubelet serves logs and exec. The power switches (lab/power.py)
+    are in `folder`; `switched(name, on)` is called when one is worked.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class Nodes:
         kube: Kube,
         specs: list[NodeSpec],
         *,
+        version: str,
         port: int,
         folder: Path,
         heartbeat: float,
@@ -49,6 +50,7 @@ class Nodes:
     ) -> None:
         self._kube = kube
         self._specs = {spec.name: spec for spec in specs}
+        self._version = version
         self._port = port
         self._folder = folder
         self._heartbeat = heartbeat
@@ -175,8 +177,8 @@ class Nodes:
                 "osImage": "Debian GNU/Linux 12 (bookworm)",
                 "kernelVersion": "6.6.74+rpt-rpi-2712",
                 "containerRuntimeVersion": "containerd://2.0.2-k3s2",
-                "kubeletVersion": "v1.32.2+k3s1",
-                "kubeProxyVersion": "v1.32.2+k3s1",
+                "kubeletVersion": self._version,
+                "kubeProxyVersion": self._version,
                 "machineID": uuid.uuid5(uuid.NAMESPACE_DNS, spec.name).hex,
                 "systemUUID": str(uuid.uuid5(uuid.NAMESPACE_DNS, spec.name)),
                 "bootID": self._boot_ids[spec.name],

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from lab import sandbox
+from lab import K3S_VERSION, sandbox
 from lab.errors import LabError
 from lab.nodes import k3s, machine, tree
 from lab.nodes.node import Node
@@ -53,7 +53,7 @@ async def _follow_schedule(nodes: list[Node]) -> None:
 async def _main(arguments: argparse.Namespace) -> int:
     try:
         machines = machine.load(arguments.nodes, arguments.root)
-        tree.prepare(machines, time.time())
+        tree.prepare(machines, time.time(), arguments.k3s_version)
         keys = arguments.root / "authorized_keys"
         isolated = sandbox.available()
         nodes = [Node(each, arguments.ports[each.name], keys, isolated=isolated) for each in machines]
@@ -90,6 +90,7 @@ def main() -> int:
     parser.add_argument("--root", type=Path, required=True, help="folder with a folder a node, and authorized_keys")
     parser.add_argument("--nodes", type=Path, required=True, help="the seed file that lists the nodes")
     parser.add_argument("--ports", type=_ports, required=True, help="NAME=PORT,… on 127.0.0.1")
+    parser.add_argument("--k3s-version", default=K3S_VERSION, metavar="VERSION", help="which the nodes claim to run")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("asyncssh").setLevel(logging.WARNING)
     return asyncio.run(_main(parser.parse_args()))

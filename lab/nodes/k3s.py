@@ -2,7 +2,7 @@
 
 Modelled on K3s v1.32: `--version` and `etcd-snapshot ls|save`. Output and errors are the real ones: on an agent, or
 without sudo, there is no server token to read; a stopped server refuses the connection. Its state is files below
-/var/lib/rancher/k3s, /etc/rancher/k3s and /var/lib/lab/units.
+/var/lib/rancher/k3s, /etc/rancher/k3s and /var/lib/lab.
 
 Weakness: a snapshot has a real name and size, but is an empty sparse file and no etcd database.
 
@@ -17,13 +17,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-VERSION = "v1.32.2+k3s1"
-_VERSION_TEXT = f"k3s version {VERSION} (381620ef)\ngo version go1.23.6"
-
 SNAPSHOTS = Path("var/lib/rancher/k3s/server/db/snapshots")
 TOKEN = Path("var/lib/rancher/k3s/server/token")
 CONFIG = Path("etc/rancher/k3s/config.yaml")
 UNITS = Path("var/lib/lab/units")
+VERSION = Path("var/lib/lab/k3s-version")
 
 SNAPSHOT_PERIOD = 6 * 3600  # seconds; etcd-snapshot-schedule-cron: "0 */6 * * *"
 SNAPSHOT_RETENTION = 48  # scheduled ones; etcd-snapshot-retention
@@ -199,7 +197,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         match list(arguments):
             case ["--version" | "-v"]:
-                print(_VERSION_TEXT)
+                print(f"k3s version {(root / VERSION).read_text().strip()} (381620ef)\ngo version go1.23.6")
             case ["etcd-snapshot", command, *rest] if command in _SNAPSHOT_COMMANDS:
                 _SNAPSHOT_COMMANDS[command](_Server(root), rest)
             case other:

@@ -36,8 +36,10 @@ _FROM_HOST = (
 _BIN = Path(__file__).with_name("bin")
 
 
-def prepare(machines: Iterable[Machine], now: float) -> None:
+def prepare(machines: Iterable[Machine], now: float, version: str) -> None:
     """Makes what is missing in each node's folder and keeps what is there; scheduled snapshots are caught up to `now`.
+
+    They run K3s `version` from now on.
 
     As far as the nodes know, they ran all the time that the lab was down.
     """
@@ -53,6 +55,7 @@ def prepare(machines: Iterable[Machine], now: float) -> None:
         _make_host_key(machine)
         _install_commands(machine)
         _install_k3s(machine, machines, token)
+        files.write(machine.root / k3s.VERSION, f"{version}\n", mode=0o644)
         if machine.role == "server":
             newest = int(now) // k3s.SNAPSHOT_PERIOD * k3s.SNAPSHOT_PERIOD
             for age in reversed(range(k3s.SNAPSHOT_RETENTION)):

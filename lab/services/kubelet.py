@@ -27,7 +27,7 @@ def kubelet(lab: Lab) -> Service:
             *(sys.executable, "-m", "lab.kubelet", "--kubeconfig", str(kubeconfig)),
             *("--root", str(lab.data("kubelet")), "--port", str(port), "--certs", str(lab.certs)),
             *("--nodes", str(SEED_FILE), "--images", str(PROJECT / "lab" / "images.yaml")),
-            *("--node-root", str(lab.nodes)),
+            *("--node-root", str(lab.nodes), "--k3s-version", lab.k3s_version),
             # A given API server shows a certificate that some other authority signed.
             *(("--anonymous",) if lab.given_kubeconfig else ()),
         ),

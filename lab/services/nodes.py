@@ -38,6 +38,7 @@ def nodes(lab: Lab) -> Service:
         command=(
             *(sys.executable, "-m", "lab.nodes", "--root", str(lab.nodes), "--nodes", str(SEED_FILE)),
             *("--ports", ",".join(f"{name}={port}" for name, port in ports.items())),
+            *("--k3s-version", lab.k3s_version),
         ),
         prepare=prepare,
         ready=ready,

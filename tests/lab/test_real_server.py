@@ -5,14 +5,14 @@ import time
 from pathlib import Path
 
 import pytest
-from kubernetes.client import CoreV1Api
+from kubernetes.client import CoreV1Api, VersionApi
 
 from lab import real_server
-from lab.real_server import RefusedError
+from lab.real_server import RealServer, RefusedError
 from tests.lab.cluster import Cluster
 
 
-def check(kubeconfig: Path, *, disposable: bool = True) -> str:
+def check(kubeconfig: Path, *, disposable: bool = True) -> RealServer:
     return asyncio.run(real_server.check(kubeconfig, disposable=disposable))
 
 
@@ -21,7 +21,8 @@ def test_a_cluster_whose_nodes_the_lab_registered_is_accepted(cluster: Cluster) 
     name = f"lab-{time.time_ns()}"
     core.create_node({"metadata": {"name": name, "labels": {real_server.LABEL: "true"}}})
     try:
-        assert check(cluster.kubeconfig) == cluster.url
+        version = VersionApi(cluster.client()).get_code().git_version
+        assert check(cluster.kubeconfig) == RealServer(cluster.url, version)
     finally:
         core.delete_node(name)
 

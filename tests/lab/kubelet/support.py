@@ -22,6 +22,7 @@ from tests.lab.cluster import Cluster
 
 PROJECT = Path(__file__).parents[3]
 HEARTBEAT_SECONDS = 0.5
+VERSION = "v1.32.9+k3s1"  # not the usual one, so that it shows who decides
 Answer = TypeVar("Answer")
 
 
@@ -63,7 +64,7 @@ class Kubelet:
         self._command = [
             *(sys.executable, "-m", "lab.kubelet", "--kubeconfig", str(cluster.kubeconfig)),
             *("--root", str(self.root), "--node-root", str(self.node_root), "--port", str(self.port)),
-            *("--certs", str(self.certs), "--heartbeat", str(HEARTBEAT_SECONDS)),
+            *("--certs", str(self.certs), "--heartbeat", str(HEARTBEAT_SECONDS), "--k3s-version", VERSION),
             *("--nodes", str(PROJECT / "lab/seed/nodes.yaml"), "--images", str(PROJECT / "lab/images.yaml")),
             *(["--anonymous"] if cluster.real else []),
             *([] if namespaces else ["--no-namespaces"]),

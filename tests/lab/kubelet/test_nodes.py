@@ -9,7 +9,7 @@ import pytest
 from kubernetes import client
 
 from tests.lab.cluster import Cluster
-from tests.lab.kubelet.support import HEARTBEAT_SECONDS, PROJECT, Kubelet, Pods, ended, wait_until
+from tests.lab.kubelet.support import HEARTBEAT_SECONDS, PROJECT, VERSION, Kubelet, Pods, ended, wait_until
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_the_eight_nodes_of_the_seed_are_registered(api: client.CoreV1Api, kubel
     assert "node-role.kubernetes.io/control-plane" not in agent.metadata.labels
     assert server.metadata.annotations["k3s.io/internal-ip"] == "192.168.1.21"
     info = server.status.node_info
-    assert (info.architecture, info.kubelet_version) == ("arm64", "v1.32.2+k3s1")
+    assert (info.architecture, info.kubelet_version) == ("arm64", VERSION)
     assert server.status.allocatable == {"cpu": "4", "memory": "8Gi", "pods": "110"}
     assert server.status.daemon_endpoints.kubelet_endpoint.port == kubelet.port
     addresses = {each.type: each.address for each in server.status.addresses}
