@@ -44,8 +44,8 @@ with DAG(
         schedule="23 3 * * *",
         params={
             "credentials": Param(
-                [],
-                type="array",
+                None,
+                type=["null", "array"],
                 items={"type": "string"},
                 title="Credentials",
                 description="Ids from include/cluster.yaml, one a line: postgres_appuser, flower_celery, "

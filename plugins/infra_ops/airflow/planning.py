@@ -31,7 +31,7 @@ class MakePlan(BaseOperator):
             self.log.info("%s", plan.text())
             only_planned = Mode.of(context).name == PLAN
             if not only_planned:
-                refuse_unapproved(plan, context["params"]["plan_id"], self.approval)
+                refuse_unapproved(plan, context["params"]["plan_id"] or "", self.approval)
         if only_planned:
             raise DownstreamTasksSkipped(tasks=[*self.steps, "verify"])
         if not plan.steps:

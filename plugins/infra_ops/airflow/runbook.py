@@ -80,9 +80,9 @@ def runbook(
                 description="plan: show what would be changed, and change nothing. apply: change it.",
             ),
             "plan_id": Param(
-                "",
-                type="string",
-                pattern="^([0-9a-f]{12})?$",
+                None,
+                type=["null", "string"],  # the form of 3.0.2 demands a value for anything else
+                pattern="^[0-9a-f]{12}$",
                 title="Approved plan",
                 description=f"The id of the plan to apply; refused when it is no longer current. {APPROVALS[approval]}",
             ),
