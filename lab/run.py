@@ -190,7 +190,7 @@ async def _show_log(airflow: Airflow, run_path: str, task: Json) -> None:
 
 
 def _is_own(entry: Any) -> bool:
-    """Whether the task said it, or it is an error; not what Airflow and the libraries below it tell about their work."""
+    """Whether the task said it, or it is an error: not what Airflow and its libraries tell about their own work."""
     if not isinstance(entry, dict):
         return True  # a line that Airflow could not take apart
     return entry.get("level") in ("error", "critical") or entry.get("logger", "").startswith(("airflow.task.", "task."))
