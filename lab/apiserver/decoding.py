@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from lab.apiserver import defaults, errors, validation
+from lab.apiserver import defaults, errors, quantities, validation
 from lab.apiserver.authorization import User
 from lab.apiserver.errors import ApiError, Cause
 from lab.apiserver.resources import Resource, Subresource
@@ -79,6 +79,8 @@ class Decoder:
             raise errors.invalid(resource.group, resource.kind, obj["metadata"].get("name", ""), wrong)
         if wrong:
             raise self._undecodable(resource, _go_complaint(resource.kind, *wrong[0]), options.patch)
+        if any(quantities.SYNTAX in text for _, text in findings.errors):
+            raise self._undecodable(resource, quantities.SYNTAX, options.patch)
         if not findings.unknown:
             return
         complaints = [f'unknown field "{path}"' for path in findings.unknown]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from lab.apiserver.errors import Cause
+from lab.apiserver.quantities import amount
 
 if TYPE_CHECKING:
     from lab.apiserver.registry import Registry
@@ -14,9 +13,6 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 COMPUTE = ("cpu", "memory")
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_SUFFIXES = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
-_BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 
 
 def prepare(old: Object | None, new: Object, registry: Registry) -> None:
@@ -41,23 +37,10 @@ def quality(spec: Object) -> str:
     for container in containers(spec):
         resources = container.get("resources") or {}
         for name in COMPUTE:
-            request, limit = (_amount((resources.get(part) or {}).get(name)) for part in ("requests", "limits"))
+            request, limit = (amount((resources.get(part) or {}).get(name)) for part in ("requests", "limits"))
             best_effort &= not request and not limit
             guaranteed &= bool(limit) and request == limit
     return "BestEffort" if best_effort else "Guaranteed" if guaranteed else "Burstable"
-
-
-def _amount(quantity: Any) -> Decimal | None:
-    """The value of a quantity (``500m``, ``1Gi``); None when it is missing or none."""
-    if quantity is None:
-        return None
-    text = str(quantity)
-    number = text.rstrip("numkMGTPEiK")
-    suffix = text[len(number) :]
-    if not _NUMBER.fullmatch(number) or suffix not in _BINARY | _SUFFIXES:
-        return None
-    scale = Decimal(1024) ** _BINARY[suffix] if suffix in _BINARY else Decimal(10) ** _SUFFIXES[suffix]
-    return Decimal(number) * scale
 
 
 def check(path: str, template: Object) -> list[Cause]:
@@ -91,16 +74,10 @@ def _check_container(place: str, container: Object, volumes: set[str]) -> list[C
     resources = container.get("resources") or {}
     for name, limit in (resources.get("limits") or {}).items():
         request = (resources.get("requests") or {}).get(name)
-        more, most = _amount(request), _amount(limit)
+        more, most = amount(request), amount(limit)
         if more is not None and most is not None and more > most:
             text = f'Invalid value: "{request}": must be less than or equal to {name} limit of {limit}'
             causes.append((f"{place}.resources.requests", text))
-    for part in ("requests", "limits"):
-        for name, quantity in (resources.get(part) or {}).items():
-            if _amount(quantity) is None:
-                text = f'Invalid value: "{quantity}": quantities must match the regular expression '
-                text += "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-                causes.append((f"{place}.resources.{part}[{name}]", text))
     return causes
 
 

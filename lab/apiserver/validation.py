@@ -1,8 +1,8 @@
 """Does an object say what its schema allows? Unknown fields, types, required fields, choices and bounds.
 
 The schema is everything asked, so this is the same walk for built-in kinds and for custom ones. Left out: CEL rules
-(x-kubernetes-validations), ``format`` beyond int-or-string, what relates several fields of a built-in kind, and the
-syntax of quantities. Call it on an object whose defaults are filled in: a real server defaults before it validates.
+(x-kubernetes-validations), ``format`` beyond int-or-string, and what relates several fields of a built-in kind. Call it
+on an object whose defaults are filled in: a real server defaults before it validates.
 Texts follow k8s.io/kube-openapi/pkg/validation and k8s.io/apimachinery/pkg/util/validation/field.
 """
 
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from lab.apiserver import quantities
 from lab.apiserver.schemas import Schema, Schemas
 
 Object = dict[str, Any]
@@ -21,6 +22,7 @@ Object = dict[str, Any]
 TYPES: dict[str, type | tuple[type, ...]] = {
     "boolean": bool, "integer": int, "number": (int, float), "string": str, "array": list, "object": dict,
 }  # fmt: skip
+QUANTITY = [{"type": "string"}, {"type": "number"}]  # what the definitions say of a quantity
 
 
 @dataclass
@@ -50,6 +52,8 @@ def _check(schemas: Schemas, schema: Schema | None, value: Any, path: str, findi
     if complaint:
         findings.errors.append((path, complaint))
         return
+    if node.get("oneOf") == QUANTITY and quantities.amount(value) is None:
+        findings.errors.append((path, f"Invalid value: {_shown(value)}: {quantities.SYNTAX}"))
     findings.errors.extend((path, text) for text in _out_of_bounds(node, value, path))
     if isinstance(value, dict):
         _check_object(schemas, node, value, path, findings)

@@ -81,8 +81,19 @@ def test_what_only_python_takes_for_a_number_is_no_quantity(api: Rest, pods: str
     body = pod("a")
     body["spec"]["containers"][0]["resources"] = {"requests": {"cpu": amount}}
     code, reason, message = status(api.request("POST", pods, json=body))
-    assert (code, reason) == (422, "Invalid")
-    assert "quantities must match the regular expression" in message
+    assert (code, reason) == (400, "BadRequest")
+    assert message.startswith(
+        'Pod in version "v1" cannot be handled as a Pod: quantities must match the regular expression'
+    )
+
+
+def test_every_field_of_that_type_holds_a_quantity(api: Rest, namespace: str) -> None:
+    path = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims"
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1GiB"}}}
+    refused = status(api.request("POST", path, json={"metadata": {"name": "a"}, "spec": spec}))
+    assert refused[:2] == (400, "BadRequest")
+    spec["resources"] = {"requests": {"storage": " 1Gi"}}  # blanks around it are dropped
+    assert api.request("POST", path, json={"metadata": {"name": "a"}, "spec": spec}).status_code == 201
 
 
 class TestServiceAccount:

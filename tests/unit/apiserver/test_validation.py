@@ -60,10 +60,12 @@ def test_a_wrong_type_says_what_was_found_and_what_is_wanted(schemas: Schemas, d
     ]
 
 
-@pytest.mark.parametrize("value", [25, "25%"])
-def test_a_number_or_text_may_be_either(schemas: Schemas, deployment: Schema, web: Object, value: Any) -> None:
-    web["spec"]["strategy"] = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": value}}
-    web["spec"]["template"]["spec"]["containers"][0]["resources"] = {"limits": {"cpu": value}}
+@pytest.mark.parametrize(("surge", "cpu"), [(25, 2), ("25%", "250m")])
+def test_a_number_or_text_may_be_either(
+    schemas: Schemas, deployment: Schema, web: Object, surge: int | str, cpu: int | str
+) -> None:
+    web["spec"]["strategy"] = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge}}
+    web["spec"]["template"]["spec"]["containers"][0]["resources"] = {"limits": {"cpu": cpu}}
     assert check(schemas, deployment, web).errors == []
 
 
