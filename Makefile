@@ -20,13 +20,15 @@ pathlib.Path(sysconfig.get_path("purelib"), "infra-ops.pth").write_text(str(path
 endef
 export INSTALL
 
-.PHONY: help venv lab run status down test lint unit images
+.PHONY: help venv lab run status down test lint unit crash bench images
 
 help:
 	@echo "make lab                       start the embedded cluster with Airflow on it (Ctrl-C stops it)"
 	@echo "make run DAG=name CONF='{…}'   trigger a DAG in the running lab and watch its tasks"
 	@echo "make status / make down        look at the lab / stop it"
 	@echo "make test                      static checks and all tests"
+	@echo "make crash                     kill each task of a rotation at each moment, a run each (about 40 minutes)"
+	@echo "make bench                     what DAG files cost to read, and what a rotation costs"
 	@echo "make venv                      only set up the environment in .venv"
 	@echo "make images REGISTRY=host/path build both images for arm64 and amd64 and push them (without: for this machine)"
 
@@ -63,6 +65,12 @@ lint: venv
 
 unit: venv
 	$(BIN)/pytest
+
+crash: venv
+	PYTHONPATH=plugins:. $(BIN)/python -m tests.crash
+
+bench: venv
+	PYTHONPATH=plugins:. $(BIN)/python -m tests.bench
 
 # A registry holds both architectures under one tag; Docker's own store only that of this machine.
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)

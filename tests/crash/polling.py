@@ -31,7 +31,11 @@ class Polled:
 
     def failed(self) -> dict[str, int]:
         """The answers that were no yes."""
-        return {answer: count for answer, count in self.answers.items() if not answer.startswith(Answer.ACCEPTED.value)}
+        return {answer: count for answer, count in self.answers.items() if not answer.startswith(Answer.ACCEPTED)}
+
+    def refused(self) -> int:
+        """How often the service said no; a connection that was cut is no answer."""
+        return sum(count for answer, count in self.answers.items() if answer.startswith(Answer.REFUSED))
 
 
 class Poll:
@@ -51,10 +55,6 @@ class Poll:
         self._end.set()
         for work in self._work:
             work.result()
-
-    def failed(self) -> dict[str, dict[str, int]]:
-        """The answers that were no yes, by credential."""
-        return {id_: failed for id_, polled in self.polled.items() if (failed := polled.failed())}
 
     def __str__(self) -> str:
         return "\n".join(f"{id_}: {polled}" for id_, polled in self.polled.items())

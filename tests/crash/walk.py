@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from infra_ops.models.credentials import Stored
 from tests.crash import killing
@@ -17,7 +17,6 @@ from tests.lab.end_to_end.conftest import Lab, running
 from tests.lab.end_to_end.managed import Managed, managed
 
 MOMENTS = (START, MIDDLE, AFTER)
-DEAD = ("up_for_retry", "failed")
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,9 @@ class Victim:
     task: str
     write: str
     number: int
+
+
+Kill = tuple[Victim, str]  # and a moment
 
 
 # Among the effects those that hurt most: a database's transaction, a consumer's Secret, the note of the probe.
@@ -59,41 +61,54 @@ class Walk:
         """AIRFLOW_HOME."""
         return self.lab.root / "data" / "airflow"
 
-    def rotate(self, kills: list[tuple[Victim, str]]) -> dict[str, Any]:
+    def rotate(self, kills: Sequence[Kill] = ()) -> dict[str, Any]:
         """One rotation of everything in which each victim in turn dies and is cleared; the state at its end.
 
-        The victims stand in the order in which their tasks run; one may die several times.
+        On 3.0.2 a task whose process was killed is not retried: the run fails, undo and record included, and then a
+        person clears the task. The kills stand in the order in which their tasks run; one may die several times.
         """
-        before = {id_: self.credentials.stored(id_) for id_ in self.credentials.ids}
-        self._order(kills[:1])
+        before = self._stored()
+        for victim, moment in kills[:1]:
+            killing.order(self.home, victim.task, moment, victim.write, victim.number)
         run = self.airflow.trigger(mode="apply", force=True)
         for number, (victim, _) in enumerate(kills, 1):
-            self._await_death(run, victim)
-            self.airflow.clear(run, victim.task)
-            self._order(kills[number : number + 1])
+            taken_back = self._await_death(run, victim)
+            for following, moment in kills[number : number + 1]:
+                killing.order(self.home, following.task, moment, following.write, following.number)
+            self.airflow.clear(run, "introduce" if taken_back else victim.task)
+        return self._end(run, before)
+
+    def rotate_in_two_runs(self, kill: Kill) -> dict[str, Any]:
+        """The same, but after the kill a new run is started. Only for kills between the first effect and the last."""
+        before = self._stored()
+        victim, moment = kill
+        killing.order(self.home, victim.task, moment, victim.write, victim.number)
+        self._await_death(self.airflow.trigger(mode="apply", force=True), victim)
+        return self._end(self.airflow.trigger(mode="apply"), before)
+
+    def _await_death(self, run: str, victim: Victim) -> bool:
+        """Waits until the run in which the victim was killed has failed; whether it took back what it had done."""
+        state = self.airflow.wait(run)
+        tasks = self.airflow.tasks(run)
+        assert killing.carried_out(self.home), f"{victim} did not die: {tasks}"
+        assert (state, tasks[victim.task]) == ("failed", "failed"), f"{victim} died, and nobody noticed: {tasks}"
+        return tasks["undo"] == "success"
+
+    def _stored(self) -> dict[str, Stored]:
+        return {id_: self.credentials.stored(id_) for id_ in self.credentials.ids}
+
+    def _end(self, run: str, before: dict[str, Stored]) -> dict[str, Any]:
         return {"run": self.airflow.wait(run), **self._end_state(run, before)}
-
-    def _order(self, kills: list[tuple[Victim, str]]) -> None:
-        for victim, moment in kills:
-            killing.order(self.home, victim.task, moment, victim.write, victim.number)
-
-    def _await_death(self, run: str, victim: Victim) -> None:
-        deadline = time.monotonic() + 120
-        while not killing.carried_out(self.home) or self.airflow.tasks(run)[victim.task] not in DEAD:
-            assert time.monotonic() < deadline, f"{victim} did not die: {self.airflow.tasks(run)}"
-            over = self.airflow.state(run) not in ("queued", "running")
-            assert not over, f"the run ended before {victim} died: {self.airflow.tasks(run)}"
-            time.sleep(0.3)
 
     def _end_state(self, run: str, before: dict[str, Stored]) -> dict[str, Any]:
         """What a rotation leaves behind, in words that are the same after every rotation."""
         lease = self.credentials.cluster.get("/apis/coordination.k8s.io/v1/namespaces/infra-ops/leases/change")
-        events = self.airflow.call("GET", f"/assets/events?source_run_id={run.replace('+', '%2B')}&source_dag_id={DAG}")
-        outcomes = [event["extra"]["outcomes"] for event in events["asset_events"]]
+        query = urlencode({"source_run_id": run, "source_dag_id": DAG, "order_by": "-timestamp", "limit": 1})
+        (event,) = self.airflow.call("GET", f"/assets/events?{query}")["asset_events"]
         return {
             "verdict": self.airflow.xcom(run, "verdict", "verdict"),
             "Lease": lease["spec"]["holderIdentity"],
-            "evidence": [sorted((o["id"], o["subject"], o["state"]) for o in found) for found in outcomes],
+            "evidence": sorted((one["id"], one["subject"], one["state"]) for one in event["extra"]["outcomes"]),
             **{id_: self._credential(id_, old) for id_, old in before.items()},
         }
 

@@ -9,8 +9,7 @@ from typing import Any
 from airflow.sdk import BaseOperator, Context
 
 from infra_ops.airflow.explained import explained
-from infra_ops.airflow.request import APPLY, PLAN, Mode, operation, push_outcomes
-from infra_ops.airflow.runs import has_ended, run_name
+from infra_ops.airflow.request import APPLY, PLAN, Mode, operation, push_outcomes, take_lease
 from infra_ops.models.outcomes import not_passed
 from infra_ops.models.problems import Problem, Refusal
 
@@ -46,7 +45,7 @@ class Preflight(BaseOperator):
         if bad := not_passed(outcomes):
             raise Problem("\n".join(["The ground does not hold:", *(outcome.sentence() for outcome in bad)]))
         if mode.name == APPLY:
-            _take_lease(context)
+            take_lease(context)
 
 
 def refuse_unknown(wished: Iterable[str], known: Iterable[str]) -> None:
@@ -68,10 +67,3 @@ def mode_of(wished: str, *, by_person: bool, approval: str, listed: bool) -> Mod
     if not listed:
         return Mode(PLAN, "nobody started it, and the inventory does not list the runbook under `unattended`")
     return Mode(APPLY, "nobody started it, and the inventory lists the runbook under `unattended`")
-
-
-def _take_lease(context: Context) -> None:
-    from infra_ops.clients.kubernetes import Cluster
-    from infra_ops.clients.lease import ChangeLease
-
-    ChangeLease(Cluster(), run_name(context)).acquire(lambda run: has_ended(context["ti"], run))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Context
 from airflow.utils.module_loading import import_string
 
-from infra_ops.airflow.runs import run_name
+from infra_ops.airflow.runs import has_ended, run_name
 from infra_ops.models.plans import Plan
 
 if TYPE_CHECKING:
@@ -45,6 +45,14 @@ def operation(path: str, context: Context, plan: Plan | None = None) -> Operatio
     params = {name: value for name, value in context["params"].items() if name not in CONTROLS}
     made: Operation = import_string(path)(Request(run_name(context), params, include.inventory(), plan))
     return made
+
+
+def take_lease(context: Context) -> None:
+    """Makes this run the one that may change things. Raises ChangeInProgress when another one is at it."""
+    from infra_ops.clients.kubernetes import Cluster
+    from infra_ops.clients.lease import ChangeLease
+
+    ChangeLease(Cluster(), run_name(context)).acquire(lambda run: has_ended(context["ti"], run))
 
 
 def effects(context: Context) -> Effects:

@@ -34,7 +34,8 @@ TRIAGE = """
 - `record`: the API server did not take the evidence; clear it when the server is back.
 - `verdict`: repeats what the failed tasks said. XCom `report` of `record` has the whole story of the run.
 
-Every task decides from the state of the world: clear the failed one (with its downstream), or start a new run.
+Every task decides from the state of the world: clear the failed one with its downstream, the first step if `undo`
+succeeded, or start a new run. Let the run end first: a task whose process was killed fails at once, and `undo` starts.
 """
 
 

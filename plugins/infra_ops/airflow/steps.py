@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Any
 
 from airflow.exceptions import AirflowSkipException
 from airflow.sdk import BaseOperator, Context
 
 from infra_ops.airflow.explained import explained
-from infra_ops.airflow.request import effects, operation, planned, push_outcomes
+from infra_ops.airflow.request import APPLY, Mode, effects, operation, planned, push_outcomes, take_lease
 from infra_ops.airflow.runs import task_states
 from infra_ops.models.outcomes import not_passed
 from infra_ops.models.problems import Problem, Refusal
@@ -17,7 +18,8 @@ from infra_ops.models.problems import Problem, Refusal
 class Apply(BaseOperator):
     """Carries out the group of actions that has this task's name, as far as it is not done yet.
 
-    It decides from the state of the world only, so it may be killed anywhere and cleared.
+    It decides from the state of the world only, so it may be killed anywhere and cleared: also when the run had failed
+    by then and had given the Lease back, or had taken back what earlier steps did.
     """
 
     def __init__(self, *, operation: str, **kwargs: Any) -> None:
@@ -25,13 +27,18 @@ class Apply(BaseOperator):
         self.operation = operation
 
     def execute(self, context: Context) -> None:
-        from infra_ops.operations.actions import carry_out
+        from infra_ops.operations.actions import carry_out, first_missing
 
         with explained(context):
             plan = planned(context)
             work = operation(self.operation, context, plan).work()
             if (now := work.plan(self.dag_id)).id != plan.id:
                 raise Refusal(f"The plan of this run was {plan.id}. Somebody changed the world since:\n{now.text()}")
+            if Mode.of(context).name == APPLY:
+                take_lease(context)
+            for group, actions in takewhile(lambda item: item[0] != self.task_id, work.groups.items()):
+                if missing := first_missing(actions):
+                    raise Refusal(f"{missing} It was taken back: clear {group} and what comes after it, too.")
             carry_out(work.groups[self.task_id], effects(context), self.log.info)
 
 

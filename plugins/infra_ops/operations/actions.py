@@ -56,6 +56,14 @@ def carry_out(actions: Iterable[Action], effects: Effects, say: Callable[[str], 
         say(f"{step.id}: {step.target}: {step.before} -> {step.after}")
 
 
+def first_missing(actions: Iterable[Action]) -> str:
+    """A sentence about the first step that is not done; "" when all are."""
+    for action in actions:
+        if (seen := action.look()) != action.step.after:
+            return f"{action.step.id} is not done: {action.step.target} is '{seen}', not '{action.step.after}'."
+    return ""
+
+
 def take_back(actions: Sequence[Action], effects: Effects, say: Callable[[str], None] = lambda text: None) -> None:
     """Undoes, last first, what is in its after state. Raises CannotTakeBack at the first step without a way back."""
     for action in reversed(actions):

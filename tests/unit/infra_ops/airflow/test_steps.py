@@ -45,9 +45,26 @@ def test_a_step_of_a_plan_that_was_only_looked_at_cannot_write() -> None:
 
 def test_a_step_stops_when_the_lease_has_gone_to_another_run(applying: Run, cluster: FakeCluster) -> None:
     cluster.objects[LEASE]["spec"]["holderIdentity"] = "other/manual__2"
-    with pytest.raises(AirflowFailException, match="went to other/manual__2"):
+    applying.instance.unfinished.add("other/manual__2")
+    with pytest.raises(AirflowFailException, match="other/manual__2 is changing the cluster"):
         applying.execute("introduce")
     assert lamps.WORLD["red"] == "off"
+
+
+def test_a_step_that_is_cleared_after_its_run_had_ended_takes_the_lease_again(
+    applying: Run, cluster: FakeCluster
+) -> None:
+    cluster.objects[LEASE]["spec"]["holderIdentity"] = ""
+    applying.execute("introduce")
+    assert lamps.WORLD["red"] == "on"
+    assert cluster.objects[LEASE]["spec"]["holderIdentity"] == "lamps/manual__1"
+
+
+def test_a_step_is_refused_while_what_came_before_it_is_taken_back(applying: Run) -> None:
+    """Undo ran, and then only the task that had failed was cleared."""
+    with pytest.raises(AirflowFailException, match=r"switch.red is not done: .* clear introduce and what comes after"):
+        applying.execute("switch")
+    assert lamps.WORLD["green"] == "off"
 
 
 def test_a_step_stops_at_a_world_that_the_plan_does_not_know(applying: Run) -> None:
