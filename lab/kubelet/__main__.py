@@ -39,6 +39,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--node-root", type=Path, help="folder with a folder for each node (default: ROOT/nodes)")
     parser.add_argument("--k3s-version", default=K3S_VERSION, metavar="VERSION", help="which the nodes claim to run")
     parser.add_argument("--heartbeat", type=float, default=10.0, metavar="SECONDS", help="between renewals of Leases")
+    parser.add_argument(
+        "--volume-lag",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="until a changed Secret or ConfigMap shows in volumes (default: %(default).0f, as in a real kubelet)",
+    )
     parser.add_argument("--anonymous", action="store_true", help="serve logs and exec to callers without certificate")
     parser.add_argument(
         "--no-namespaces", action="store_true", help="rewrite mount paths even if this machine allows namespaces"
@@ -64,6 +71,7 @@ async def _run(arguments: argparse.Namespace) -> None:
             node_root=node_root,
             path=os.environ.get("PATH", os.defpath),
             namespaces=sandbox.available() and not arguments.no_namespaces,
+            volume_lag=arguments.volume_lag,
         )
         manager = Manager(runtime, is_on=lambda name: nodes.is_on(name))
         nodes = Nodes(

@@ -39,6 +39,7 @@ class Pod:
             folder=self._folder,
             claims=runtime.root / "claims",
             node=runtime.node_root / str(pod["spec"]["nodeName"]),
+            lag=runtime.volume_lag,
         )
         status = pod.get("status") or {}
         self._start_time = status.get("startTime") or times.seconds()

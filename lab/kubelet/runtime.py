@@ -20,6 +20,7 @@ class Runtime:
 
     `root` is the kubelet's own folder, `node_root` holds a folder with the file tree of each node, `path` is the
     search path of containers whose image names none; without `namespaces` mount paths are rewritten (enclosures.py).
+    `volume_lag` is how many seconds mounted Secrets and ConfigMaps lag behind their objects.
     """
 
     kube: Kube
@@ -29,6 +30,7 @@ class Runtime:
     node_root: Path
     path: str
     namespaces: bool
+    volume_lag: float
     addresses: Addresses = field(default_factory=Addresses)
 
     def folder_of(self, pod: Object) -> Path:

@@ -30,15 +30,16 @@ class Volumes:
     """The volumes of one pod.
 
     `folder` is the pod's own folder, `claims` where persistent volume claims have theirs, `node` the file tree of the
-    pod's node, which hostPath means.
+    pod's node, which hostPath means. `lag` is how many seconds pass before a change of a Secret or ConfigMap shows.
     """
 
-    def __init__(self, kube: Kube, pod: Object, *, folder: Path, claims: Path, node: Path) -> None:
+    def __init__(self, kube: Kube, pod: Object, *, folder: Path, claims: Path, node: Path, lag: float) -> None:
         self._kube = kube
         self._pod = pod
         self._folder = folder
         self._claims = claims
         self._node = node
+        self._lag = lag
         self._tokens = Tokens(kube, pod)
         self._volumes: dict[str, Object] = {volume["name"]: volume for volume in pod["spec"].get("volumes") or []}
         self._stale = asyncio.Event()
@@ -60,13 +61,14 @@ class Volumes:
     async def keep_fresh(self) -> None:
         """For ever: write anew what `invalidate` named, and each service-account token that is due.
 
-        A real kubelet lags a change by up to its sync period (about a minute); this one follows at once.
+        A real kubelet writes them at its next synchronisation, about a minute after a change: so does this one.
         """
         while True:
             due = self._tokens.next_renewal()
             try:
                 async with asyncio.timeout(None if due is None else max(due - time.time(), 0)):
                     await self._stale.wait()
+                await asyncio.sleep(self._lag)
             except TimeoutError:
                 log.debug("a token of pod %s is due", self._pod["metadata"]["name"])
             self._stale.clear()

@@ -23,11 +23,12 @@ PROJECT = Path(__file__).parents[3]
 
 @dataclass(frozen=True)
 class Rotated:
-    """A run of rotate_credentials that succeeded: what `lab run` printed, and the values that were current before."""
+    """A run of rotate_credentials that succeeded: what `lab run` printed, the current values before and after."""
 
     run: str
     output: str
     before: dict[str, Stored]
+    after: dict[str, Stored]
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,9 @@ class Lab:
         """`python -m lab run rotate_credentials` to its good end."""
         with managed(self.root, self.state) as credentials:
             before = {id_: credentials.stored(id_) for id_ in credentials.ids}
-        output = self.do("run", DAG, "--conf", json.dumps({"mode": "apply", **conf}))
-        return Rotated(output.split()[1], output, before)
+            output = self.do("run", DAG, "--conf", json.dumps({"mode": "apply", **conf}))
+            after = {id_: credentials.stored(id_) for id_ in credentials.ids}
+        return Rotated(output.split()[1], output, before, after)
 
 
 @contextmanager

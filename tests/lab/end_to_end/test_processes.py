@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import stat
 from ipaddress import ip_address
 from pathlib import Path
@@ -40,11 +41,10 @@ def test_no_secret_of_airflow_is_in_an_environment(lab: Lab) -> None:
 
 def test_everybody_listens_on_the_loopback_only(lab: Lab) -> None:
     """Airflow's log servers would listen on all interfaces if they were not switched off."""
-    listening = {
-        connection.laddr
-        for process in processes(lab)
-        for connection in process.net_connections(kind="inet")
-        if connection.status == psutil.CONN_LISTEN
-    }
+    listening = set()
+    for process in processes(lab):
+        with contextlib.suppress(psutil.NoSuchProcess):  # tasks come and go
+            connections = process.net_connections(kind="inet")
+            listening |= {each.laddr for each in connections if each.status == psutil.CONN_LISTEN}
     assert len(listening) > 5
     assert {address for address in listening if not ip_address(address.ip).is_loopback} == set()

@@ -65,6 +65,7 @@ class Kubelet:
             *(sys.executable, "-m", "lab.kubelet", "--kubeconfig", str(cluster.kubeconfig)),
             *("--root", str(self.root), "--node-root", str(self.node_root), "--port", str(self.port)),
             *("--certs", str(self.certs), "--heartbeat", str(HEARTBEAT_SECONDS), "--k3s-version", VERSION),
+            *("--volume-lag", "0.2"),
             *("--nodes", str(PROJECT / "lab/seed/nodes.yaml"), "--images", str(PROJECT / "lab/images.yaml")),
             *(["--anonymous"] if cluster.real else []),
             *([] if namespaces else ["--no-namespaces"]),

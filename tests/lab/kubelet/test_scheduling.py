@@ -12,7 +12,8 @@ pytestmark = pytest.mark.usefixtures("kubelet")
 HELD = {"image": "rancher/mirrored-pause"}
 
 
-def test_pods_spread_over_all_nodes(pods: Pods) -> None:
+def test_pods_spread_over_all_nodes(pods: Pods, api: client.CoreV1Api) -> None:
+    wait_until(lambda: not any(node.spec.taints for node in api.list_node().items))  # new ones are, for a moment
     for number in range(16):
         pods.create(f"spread-{number}", HELD)
     wait_until(lambda: all(pod.spec.node_name for pod in pods.all()))

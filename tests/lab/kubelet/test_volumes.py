@@ -41,7 +41,7 @@ def secrets() -> Secrets:
 
 @pytest.fixture
 def volumes(secrets: Secrets, tmp_path: Path) -> Volumes:
-    return Volumes(secrets, POD, folder=tmp_path, claims=tmp_path / "claims", node=tmp_path / "node")
+    return Volumes(secrets, POD, folder=tmp_path, claims=tmp_path / "claims", node=tmp_path / "node", lag=0)
 
 
 def test_a_deleted_secret_stays_mounted_and_does_not_hold_up_the_others(
@@ -56,6 +56,24 @@ def test_a_deleted_secret_stays_mounted_and_does_not_hold_up_the_others(
     assert (tmp_path / "volumes/second/value").read_text() == "new"
 
 
+def test_a_change_shows_after_the_lag_and_not_before(secrets: Secrets, tmp_path: Path) -> None:
+    volumes = Volumes(secrets, POD, folder=tmp_path, claims=tmp_path, node=tmp_path, lag=0.3)
+    file = tmp_path / "volumes/first/value"
+
+    async def shown() -> tuple[str, str]:
+        await volumes.mount()
+        fresh = asyncio.create_task(volumes.keep_fresh())
+        secrets.values["first"] = "new"
+        volumes.invalidate("Secret", "first")
+        await asyncio.sleep(0.1)
+        early = file.read_text()
+        await asyncio.sleep(0.9)
+        fresh.cancel()
+        return early, file.read_text()
+
+    assert asyncio.run(shown()) == ("1", "new")
+
+
 @pytest.mark.parametrize("path", ["../secret", "/etc/passwd", "a/../../b"])
 def test_a_sub_path_cannot_leave_its_volume(volumes: Volumes, path: str) -> None:
     asyncio.run(volumes.mount())
@@ -68,6 +86,6 @@ def test_a_sub_path_cannot_leave_its_volume(volumes: Volumes, path: str) -> None
 def test_a_host_path_of_the_wrong_type_is_not_mounted(tmp_path: Path, kind: str, problem: str) -> None:
     source = {"name": "host", "hostPath": {"path": "/no/such", "type": kind}}
     pod = {**POD, "spec": {"volumes": [source]}}
-    volumes = Volumes(Secrets(), pod, folder=tmp_path, claims=tmp_path, node=tmp_path)
+    volumes = Volumes(Secrets(), pod, folder=tmp_path, claims=tmp_path, node=tmp_path, lag=0)
     with pytest.raises(VolumeError, match=f"hostPath type check failed: /no/such {problem}"):
         asyncio.run(volumes.mount())
