@@ -18,9 +18,8 @@ from infra_ops.clients.vault import Vault
 from infra_ops.models.credentials import Answer, Credential
 from infra_ops.models.inventory import Inventory
 from infra_ops.models.problems import Problem
-from infra_ops.operations.adoption import adopt
-from infra_ops.operations.rotation.due import target_of
-from infra_ops.operations.rotation.targets.target import Target
+from infra_ops.operations.adoption import LogIn, adopt
+from infra_ops.operations.rotation.estate import Estate
 from lab import credentials
 
 # Ids that the inventory calls otherwise than the lab.
@@ -46,20 +45,19 @@ def adopt_all(inventory: Inventory, kv: Kv, cluster: Cluster, found: Mapping[str
     for id_, credential in found.items():
         try:
             if kv.read(f"svc/{id_}") is None:
-                spec = inventory.credentials[id_]
-                target = target_of(inventory, spec, kv, cluster) if spec.target else None
-                if target:
-                    _wait(target, credential, deadline)
-                adopt(id_, credential, target, kv)
+                log_in = Estate(inventory, kv, cluster).proof(id_)
+                if log_in:
+                    _wait(log_in, credential, deadline)
+                adopt(id_, credential, log_in, kv)
         except Problem as problem:
             refusals.append(f"{id_} was not adopted: {problem}")
     return refusals
 
 
-def _wait(target: Target, credential: Credential, deadline: float) -> None:
+def _wait(log_in: LogIn, credential: Credential, deadline: float) -> None:
     """Until the service answers, whatever it says, or the time is over."""
     while time.monotonic() < deadline:
-        if target.log_in(credential.username, credential.password).answer is not Answer.UNREACHABLE:
+        if log_in(credential.username, credential.password).answer is not Answer.UNREACHABLE:
             return
         time.sleep(0.5)
 

@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import hvac
 import psutil
+from hvac.exceptions import VaultError
+from requests import RequestException
 
 from lab import credentials, power, state
 from lab.desk import control_socket
 from lab.errors import LabError
 from lab.invocation import command, relative
+from lab.services import openbao_setup
 from lab.supervisor import control, lock
 from lab.supervisor.sessions import Ledger
 
@@ -74,11 +78,26 @@ def switch(root: Path, name: str, *, on: bool) -> None:
 
 
 def password(root: Path, credential_id: str) -> None:
-    """Print one password."""
+    """Print one password: that of the store, where a rotation has been since, and otherwise the one invented first."""
     try:
-        print(credentials.read(root / "credentials", credential_id))
+        invented = credentials.read(root / "credentials", credential_id)
     except LookupError as error:
         raise CommandError(error.args[0]) from None
+    print(_rotated(root, credential_id) or invented)
+
+
+def _rotated(root: Path, credential_id: str) -> str | None:
+    """The current value in the running lab's store; None when the lab does not run or the store has none."""
+    try:
+        stored = state.load(root)
+        token = credentials.read(root / "credentials", "openbao_root")
+        client = hvac.Client(stored["addresses"]["openbao"], token, verify=stored["certificate_authority"], timeout=5)
+        found = client.secrets.kv.v2.read_secret_version(
+            f"svc/{credential_id}", mount_point=openbao_setup.MOUNT, raise_on_deleted_version=True
+        )
+    except (LabError, LookupError, VaultError, RequestException):
+        return None
+    return str(found["data"]["data"]["password"])
 
 
 def _stop(root: Path) -> None:

@@ -20,6 +20,7 @@ INTERNAL = {
     "postgres_superuser": "postgres",
     "airflow_database": "airflow",
     "airflow_runner": "runner",
+    "airflow_service": "service",
     "valkey": "default",
     "kubernetes_admin": "lab-admin",
     "kubernetes_controllers": "system:kube-controller-manager",

@@ -5,10 +5,15 @@ from typing import Any
 
 from lab import kubeconfigs
 from lab.layout import Lab
-from lab.services import airflow_settings, apiserver, nodes, openbao, proxy
+from lab.services import airflow_settings, apiserver, nodes, openbao, pihole, proxy, synology
 from lab.state import State
 
-FLOWERS = {"flower-celery": "celery/flower:5555", "flower-financial-screener": "financial-screener/flower:5555"}
+# Servers in pods that people look at, by the names of their Services.
+IN_PODS = {
+    "flower-celery": "celery/flower:5555",
+    "flower-financial-screener": "financial-screener/flower:5555",
+    "grafana": "monitoring/grafana:80",
+}
 
 
 def describe(lab: Lab) -> State:
@@ -31,11 +36,13 @@ def _addresses(lab: Lab) -> dict[str, Any]:
         "kubelet": f"https://127.0.0.1:{lab.ports.of('kubelet')}",
         "postgres": f"127.0.0.1:{lab.ports.of('postgres')}",
         "openbao": openbao.url(lab),
+        "pihole": pihole.url(lab),
+        "synology": synology.url(lab),
         "nodes": {name: f"127.0.0.1:{port}" for name, port in nodes.addresses(lab).items()},
     }
     if "airflow" in lab.ports.numbers:
         addresses["airflow"] = airflow_settings.url(lab)
-    for name, service in FLOWERS.items():
+    for name, service in IN_PODS.items():
         if address := proxy.addresses(lab).get(service):
             addresses[name] = f"http://{address}"
     return addresses

@@ -1,4 +1,4 @@
-"""The lab's own inventory: include/ as it is, but for the addresses, because Services have no names on this machine."""
+"""The lab's own inventory: include/ as it is, but for the addresses, because its servers have no names here."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ SOURCE = PROJECT / "include"
 NAME = r"([a-z0-9-]+)\.([a-z0-9-]+)\.svc(?:\.cluster\.local)?"
 _WITH_PORT = re.compile(rf"\b{NAME}:(\d+)\b")
 _ALONE = re.compile(NAME)
+# A host name with a dot in it, alone with its port or in a URL, where a port that is missing is that of the scheme.
+_OUTSIDE = re.compile(r"(?:\b(https?)://|^)([a-z0-9-]+(?:\.[a-z0-9-]+)+)(?::(\d+))?(?=/|$)")
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 def load() -> Inventory:
@@ -26,26 +29,46 @@ def load() -> Inventory:
     return parse(path.read_text(), Inventory, str(path))
 
 
-def write(folder: Path, addresses: Mapping[str, str]) -> None:
-    """Replace `folder` by a copy of include/ in which Services are named by their addresses (`host:port`)."""
+def write(folder: Path, addresses: Mapping[str, str], *, with_airflow: bool = True) -> None:
+    """Replace `folder` by a copy of include/ in which servers are named by their addresses (see `placed`).
+
+    In a lab without Airflow nothing is left of what needs its API.
+    """
     fresh = folder.with_name(f"{folder.name}.new")
     for old in (fresh, folder):
         if old.exists():
             shutil.rmtree(old)
     shutil.copytree(SOURCE, fresh)
     content = placed(load().model_dump(mode="json"), addresses)
+    if not with_airflow:
+        _forget_airflow(content)
     (fresh / "cluster.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     fresh.rename(folder)
 
 
-def placed(node: Any, addresses: Mapping[str, str]) -> Any:
-    """The same document with `name.namespace.svc` and its port replaced, in texts and in pairs of `host` and `port`.
+def _forget_airflow(content: dict[str, Any]) -> None:
+    login = content.pop("airflow", {}).get("login")
+    credentials = content["credentials"]
+    kept = {
+        id_: {**each, "connections": []}
+        for id_, each in credentials.items()
+        if id_ != login and (each["target"] or {}).get("kind") != "airflow"
+    }
+    content["credentials"] = kept
 
-    A Service that the lab does not have keeps its name, and whoever calls it gets no answer.
+
+def placed(node: Any, addresses: Mapping[str, str]) -> Any:
+    """The same document with names of servers replaced, in texts and in pairs of `host` and `port`.
+
+    `addresses` tells where they are (`host:port`): Services by `namespace/name:port`, which the document calls
+    `name.namespace.svc:port`, and those outside of the cluster by `host:port`. What is not in it keeps its name, and
+    whoever calls it gets no answer.
     """
     match node:
-        case {"host": str(host), "port": int(port)} if alone := _ALONE.fullmatch(host):
-            place = addresses.get(f"{alone[2]}/{alone[1]}:{port}", f"{host}:{port}")
+        case {"host": str(host), "port": int(port)}:
+            alone = _ALONE.fullmatch(host)
+            name = f"{alone[2]}/{alone[1]}:{port}" if alone else f"{host}:{port}"
+            place = addresses.get(name, f"{host}:{port}")
             there, _, number = place.rpartition(":")
             rest = {key: placed(value, addresses) for key, value in node.items() if key not in ("host", "port")}
             return {**rest, "host": there, "port": int(number)}
@@ -54,5 +77,14 @@ def placed(node: Any, addresses: Mapping[str, str]) -> Any:
         case list():
             return [placed(value, addresses) for value in node]
         case str():
-            return _WITH_PORT.sub(lambda match: addresses.get(f"{match[2]}/{match[1]}:{match[3]}", match[0]), node)
+            text = _WITH_PORT.sub(lambda match: addresses.get(f"{match[2]}/{match[1]}:{match[3]}", match[0]), node)
+            return _OUTSIDE.sub(lambda match: _outside(match, addresses), text)
     return node
+
+
+def _outside(match: re.Match[str], addresses: Mapping[str, str]) -> str:
+    scheme, host, port = match.groups()
+    place = addresses.get(f"{host}:{port or _DEFAULT_PORTS.get(scheme)}")
+    if place is None:
+        return match[0]
+    return f"{scheme}://{place}" if scheme else place

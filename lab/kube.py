@@ -79,7 +79,8 @@ class Kube:
         content_type: str = "application/json",
     ) -> Object:
         """Send one request and return the JSON object that answers it (`{}` for an empty or plain-text answer)."""
-        data = None if body is None else json.dumps(body).encode()
+        # Not as \uXXXX: servers read what is applied as YAML, which knows no surrogate pairs.
+        data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         headers = {"Accept": "application/json"} | ({"Content-Type": content_type} if data is not None else {})
         try:
             async with self._open.request(

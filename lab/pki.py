@@ -42,6 +42,8 @@ LEAVES = (
     Leaf("kubelet-client", "kube-apiserver-kubelet-client", "system:masters", names=(), client=True),
     Leaf("kubelet", "system:node:lab", "system:nodes"),
     Leaf("openbao", "openbao"),
+    Leaf("pihole", "pihole.stratdata.org", names=(*LOCAL_NAMES, "pihole.stratdata.org")),
+    Leaf("synology", "nas.stratdata.org", names=(*LOCAL_NAMES, "nas.stratdata.org")),
 )
 
 

@@ -7,6 +7,7 @@ from hypothesis import settings
 
 import tests.airflow_home  # noqa: F401  (first: whatever imports airflow later must find it)
 
+pytest.register_assert_rewrite("tests.conformance.suite")  # its asserts are those of every test_<target>.py
 settings.register_profile("project", deadline=None)  # a busy machine is slow, not wrong
 settings.load_profile("project")
 

@@ -16,13 +16,17 @@ anything else knows it; the service accepts it beside the old one; it becomes th
 copy gets it, and every workload that reads such a Secret starts again; when all of them run on the new value, the old
 one is taken away, and one probe proves that the service refuses it.
 
-PostgreSQL: two users take turns, both members of one owner. Flower: accepts both passwords for a while.
+PostgreSQL: two users take turns, both members of one owner. Flower: accepts both passwords for a while. Grafana,
+Pi-hole, DSM and Airflow know one password: it is set, and consumers get it in the same task, so a consumer may be
+refused for the seconds in between.
 
-A credential is due when its stored value was adopted (so it was exposed) or is older than `rotate_every_days` in
-`include/cluster.yaml`. Killed anywhere, run again, it ends the same.
+A credential is due when its stored value was adopted (so it was exposed) or nears the age of `rotate_every_days` in
+`include/cluster.yaml`, up to two weeks earlier so that not all come at once. Killed anywhere, run again, it ends the
+same. `rollback` puts the value before the current one back, by the same steps.
 
 #### Triage
 
+- `plan`: *stands where the inventory knows nothing of it*: somebody has a copy; write the place into the inventory.
 - `introduce`: *was never adopted*: run `python -m infra_ops adopt <id>`. *Holds neither of the two*: somebody changed a
   copy by hand; put the stored value back. *Fixes the user name*: take the name from the Secret too.
 - `accepted`: the service does not take the new value yet. Is its rollout stuck? `kubectl -n <namespace> get pods`.
@@ -32,7 +36,8 @@ A credential is due when its stored value was adopted (so it was exposed) or is 
 - `retired`: the service starts again without the old value; like `accepted`.
 - `finish`: *does not behave as it must*: look at the service's log before anything else.
 
-Until `switch` a failing run takes back what it did. After it the way is forward: mend the cause, run it again.
+Until its value has become the current one, a failing run takes back what it did for a credential. After that the way
+is forward: mend the cause, run it again; or go back with `rollback` once it has ended.
 """
 
 with DAG(
@@ -49,13 +54,20 @@ with DAG(
                 items={"type": "string"},
                 title="Credentials",
                 description="Ids from include/cluster.yaml, one a line: postgres_appuser, flower_celery, "
-                "flower_financial_screener. None means all that are due.",
+                "flower_financial_screener, synology_admin, pihole_admin, grafana_admin, airflow_admin. None means all "
+                "that are due.",
             ),
             "force": Param(
                 False,
                 type="boolean",
                 title="Rotate young ones too",
                 description="Rotate what is not due yet, for example because it has leaked again.",
+            ),
+            "rollback": Param(
+                False,
+                type="boolean",
+                title="Put the previous value back",
+                description="For the credentials named above, when something cannot live with the new value.",
             ),
         },
     ),

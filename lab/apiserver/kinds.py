@@ -45,7 +45,9 @@ def check(resource: Resource, old: Object | None, new: Object) -> list[Cause]:
     template = pod_template(resource, new)
     if template:
         path, spec = template
-        causes += pods.check(path, spec)
+        # A StatefulSet's pods get a volume for each of its claims.
+        claims = (new.get("spec") or {}).get("volumeClaimTemplates") or [] if resource.kind == "StatefulSet" else []
+        causes += pods.check(path, spec, {claim["metadata"].get("name", "") for claim in claims})
     step = _CHECK.get(resource.id)
     return causes + (step(old, new) if step else [])
 

@@ -8,6 +8,8 @@ from lab.apiserver.errors import Cause
 from lab.apiserver.quantities import amount
 
 if TYPE_CHECKING:
+    from collections.abc import Set
+
     from lab.apiserver.registry import Registry
 
 Object = dict[str, Any]
@@ -43,11 +45,14 @@ def quality(spec: Object) -> str:
     return "BestEffort" if best_effort else "Guaranteed" if guaranteed else "Burstable"
 
 
-def check(path: str, template: Object) -> list[Cause]:
-    """Names that must be unique or refer to something, in the pod spec at ``path``."""
+def check(path: str, template: Object, claimed: Set[str] = frozenset()) -> list[Cause]:
+    """Names that must be unique or refer to something, in the pod spec at ``path``.
+
+    ``claimed`` are volumes that the pods get beside those of the template.
+    """
     spec = template["spec"]
     causes: list[Cause] = []
-    volumes = _duplicates(f"{path}.volumes", spec.get("volumes") or [], causes)
+    volumes = _duplicates(f"{path}.volumes", spec.get("volumes") or [], causes) | claimed
     names: set[str] = set()
     for field in ("initContainers", "containers"):
         for index, container in enumerate(spec.get(field) or []):

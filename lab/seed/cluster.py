@@ -10,22 +10,35 @@ from infra_ops.models.documents import Document, DocumentError, parse
 SEED_FILE = Path(__file__).with_name("cluster.yaml")
 
 
-class Workload(Document):
-    """One workload of the roadmap's cluster.
+class Container(Document):
+    """A container of a pod.
 
-    `port` also makes a Service of the same name; `ready_port` listens while it is ready. `env_from` names Secrets of
-    the namespace, `fields` maps variables to fields of the pod, `files` Secrets to the folders where they are mounted;
-    `storage` is the size of a volume claim.
+    `env_from` names Secrets of the namespace; `fields` maps variables to fields of the pod, `keys` to `secret/key`,
+    `values` to texts, in which `$(NAME)` is one of the variables before it.
     """
 
     name: str
     image: str
+    env_from: list[str] = []
+    fields: dict[str, str] = {}
+    keys: dict[str, str] = {}
+    values: dict[str, str] = {}
+
+
+class Workload(Container):
+    """One workload of the roadmap's cluster, named after its first container; `sidecars` are the others.
+
+    `port` also makes a Service of the same name, which leads to `container_port` where that is another one;
+    `ready_port` listens while it is ready. `files` maps Secrets to the folders where they are mounted; `storage` is the
+    size of a volume claim.
+    """
+
     kind: Literal["Deployment", "StatefulSet", "DaemonSet"] = "Deployment"
     replicas: int = 1
     port: int | None = None
+    container_port: int | None = None
     ready_port: int | None = None
-    env_from: list[str] = []
-    fields: dict[str, str] = {}
+    sidecars: list[Container] = []
     files: dict[str, str] = {}
     storage: str | None = None
     privileged: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lab.seed.cluster import Cluster, Namespace, Workload
+from lab.seed.cluster import Cluster, Container, Namespace, Workload
 
 Object = dict[str, Any]
 
@@ -51,11 +51,14 @@ def _secrets(place: str, namespace: Namespace, words: Mapping[str, object]) -> I
 
 def _service(namespace: str, workload: Workload) -> Object:
     labels = {"app.kubernetes.io/name": workload.name}
+    port: Object = {"name": "main", "port": workload.port, "protocol": "TCP"}
+    if workload.container_port:
+        port["targetPort"] = workload.container_port
     return {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": workload.name, "namespace": namespace, "labels": labels},
-        "spec": {"selector": labels, "ports": [{"name": "main", "port": workload.port, "protocol": "TCP"}]},
+        "spec": {"selector": labels, "ports": [port]},
     }
 
 
@@ -86,29 +89,40 @@ def _workload(namespace: str, workload: Workload) -> Iterator[Object]:
 
 
 def _pod(workload: Workload) -> Object:
-    container: Object = {"name": workload.name, "image": workload.image}
+    container = _container(workload)
     mounted = [(name, {"secret": {"secretName": name}}, path) for name, path in workload.files.items()]
     for index, path in enumerate(workload.host_paths):
         mounted.append((f"host-{index}", {"hostPath": {"path": path}}, f"/mnt/host-{index}"))
     if workload.storage:
         mounted.append(("data", {"persistentVolumeClaim": {"claimName": f"{workload.name}-data"}}, "/mnt/data"))
     if workload.port:
-        container["ports"] = [{"name": "main", "containerPort": workload.port, "protocol": "TCP"}]
+        number = workload.container_port or workload.port
+        container["ports"] = [{"name": "main", "containerPort": number, "protocol": "TCP"}]
     if workload.ready_port:
         container["readinessProbe"] = {"tcpSocket": {"port": workload.ready_port}, "periodSeconds": 1}
-    if workload.env_from:
-        container["envFrom"] = [{"secretRef": {"name": name}} for name in workload.env_from]
-    if workload.fields:
-        container["env"] = [
-            {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in workload.fields.items()
-        ]
     if workload.privileged:
         container["securityContext"] = {"privileged": True}
     if mounted:
         container["volumeMounts"] = [{"name": name, "mountPath": path} for name, _, path in mounted]
-    pod: Object = {"serviceAccountName": workload.name, "containers": [container]}
+    pod: Object = {"serviceAccountName": workload.name, "containers": [container, *map(_container, workload.sidecars)]}
     if mounted:
         pod["volumes"] = [{"name": name, **source} for name, source, _ in mounted]
     if workload.host_network:
         pod["hostNetwork"] = True
     return pod
+
+
+def _container(spec: Container) -> Object:
+    container: Object = {"name": spec.name, "image": spec.image}
+    if spec.env_from:
+        container["envFrom"] = [{"secretRef": {"name": name}} for name in spec.env_from]
+    variables: list[Object] = [
+        {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in spec.fields.items()
+    ]
+    for name, place in spec.keys.items():
+        secret, _, key = place.partition("/")
+        variables.append({"name": name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}})
+    variables += [{"name": name, "value": value} for name, value in spec.values.items()]
+    if variables:
+        container["env"] = variables
+    return container

@@ -137,7 +137,8 @@ async def _set_up_database(lab: Lab) -> None:
     versions = {package: importlib.metadata.version(package) for package in PACKAGES}
     if marker.exists() and json.loads(marker.read_text()) == {**versions, "revisions": await _revisions(lab)}:
         return
-    command = (sys.executable, "-m", "lab.services.airflow_setup", str(lab.credentials))
+    arguments = (str(lab.credentials), str(lab.ports.of("postgres")))
+    command = (sys.executable, "-m", "lab.services.airflow_setup", *arguments)
     await run(command, {**lab.environment(), **of_components(lab)}, lab.log / "airflow-setup.log")
     files.write(marker, json.dumps({**versions, "revisions": await _revisions(lab)}))
 

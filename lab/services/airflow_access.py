@@ -102,6 +102,8 @@ def _mounts(lab: Lab) -> Iterator[dict[str, Any]]:
 
     yield item("ConfigMap", "airflow-worker", data=airflow_environment.of_workers(lab))
     yield item("ConfigMap", "infra-ops-ca", data={"ca.crt": (lab.certs / "ca.crt").read_text()})
+    described = {name: (lab.include / name).read_text() for name in ("cluster.yaml", "roadmap.yaml", "checks.yaml")}
+    yield item("ConfigMap", "infra-ops-include", data=described)
     yield item("Secret", "node-ssh", stringData={"id_ed25519": nodes.key_file(lab).read_text()})
     storage = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
     yield item("PersistentVolumeClaim", LOGS_CLAIM, spec=storage)

@@ -25,8 +25,10 @@ def of_components(lab: Lab) -> dict[str, str]:
         "PYTHONPATH": f"{PROJECT / 'plugins'}:{PROJECT}",
         "INFRA_OPS_INCLUDE": str(lab.include),
         "INFRA_OPS_ORIGIN": "lab",
+        "INFRA_OPS_BACKUPS": str(lab.data("backups")),
         "VAULT_ADDR": openbao.url(lab),
         "VAULT_CACERT": str(lab.certs / "ca.crt"),
+        "INFRA_OPS_CACERT": str(lab.certs / "ca.crt"),
         **_nodes(lab, nodes.key_file(lab)),
         **_identity(lab, LOCAL_WORKER, "worker"),
     }
@@ -45,10 +47,11 @@ def of_workers(lab: Lab) -> dict[str, str]:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url(lab)}/execution/",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": "/opt/airflow/logs",
-        "INFRA_OPS_INCLUDE": str(lab.include),
+        "INFRA_OPS_INCLUDE": str(MOUNTS / "include"),
         "INFRA_OPS_ORIGIN": "lab",
         "VAULT_ADDR": openbao.url(lab),
         "VAULT_CACERT": str(MOUNTS / "ca" / "ca.crt"),
+        "INFRA_OPS_CACERT": str(MOUNTS / "ca" / "ca.crt"),
         "VAULT_KUBERNETES_ROLE": "infra-ops-upkeep",  # the pod templates of other areas name theirs
         "AIRFLOW_CONN_KUBERNETES_DEFAULT": _kubernetes(in_cluster=True),
         **_nodes(lab, MOUNTS / "ssh" / "id_ed25519"),

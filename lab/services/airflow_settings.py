@@ -33,6 +33,7 @@ def write_config(lab: Lab, executor: Executor) -> None:
     """Write airflow.cfg, for its owner's eyes only: it holds secrets, invented at the first start and kept."""
     home(lab).mkdir(parents=True, exist_ok=True)
     _logs(lab, executor).mkdir(parents=True, exist_ok=True)
+    lab.data("backups").mkdir(parents=True, exist_ok=True)
     config = configparser.RawConfigParser()
     config.read_dict(_settings(lab, executor))
     for section, options in _secrets(lab).items():
@@ -65,6 +66,8 @@ def _settings(lab: Lab, executor: Executor) -> dict[str, dict[str, str | int]]:
         },
         "api": {"base_url": url(lab), "workers": 1},
         "api_auth": {"jwt_issuer": "infra-ops-lab"},
+        # FAB's own API, by which users get new passwords, otherwise takes nothing but the cookies of its pages.
+        "fab": {"auth_backends": "airflow.providers.fab.auth_manager.api.auth.backend.basic_auth"},
         "execution_api": {"jwt_expiration_time": 3600},
         "database": {},
         "scheduler": {"task_queued_timeout": 1800},

@@ -19,7 +19,7 @@ MANIFESTS = PROJECT / "include" / "manifests" / "infra-ops" / "openbao"
 # Who logs in from outside of the cluster, and with which of the policies. Under LocalExecutor the tasks of all areas
 # run as one identity.
 APP_ROLES = {
-    "worker": ("infra-ops-connections", "infra-ops-credentials"),
+    "worker": ("infra-ops-connections", "infra-ops-credentials", "infra-ops-destroyer"),
     "triggerer": ("infra-ops-sensors",),
 }
 REVIEWER = ("kube-system", "openbao-reviewer")  # may ask the API server whose token it was shown

@@ -3,7 +3,7 @@
 import dataclasses
 
 from lab.layout import Lab
-from lab.services import airflow, apiserver, celery, kubelet, nodes, openbao, postgres, proxy, valkey
+from lab.services import airflow, apiserver, celery, kubelet, nodes, openbao, pihole, postgres, proxy, synology, valkey
 from lab.services.airflow_settings import Executor
 from lab.supervisor.service import Service
 
@@ -13,7 +13,8 @@ def services(
 ) -> list[Service]:
     """All services of this lab. On a given API server the lab does not bring its own."""
     chosen = [postgres.postgres(lab), valkey.service(lab), nodes.nodes(lab), openbao.openbao(lab)]
-    chosen += [proxy.proxy(lab), kubelet.kubelet(lab)]
+    chosen += [pihole.service(lab), synology.service(lab)]
+    chosen += [proxy.proxy(lab, with_airflow=with_airflow), kubelet.kubelet(lab)]
     chosen += [apiserver.controllers(lab)]
     if lab.given_kubeconfig is None:
         chosen += [apiserver.apiserver(lab)]

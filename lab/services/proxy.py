@@ -10,16 +10,19 @@ from lab.layout import Lab
 from lab.seed.apply import seed_places
 from lab.seed.cluster import load
 from lab.seed.objects import Object, places
+from lab.services import pihole, synology
 from lab.supervisor.service import Service, ServiceError
 
 USER = "system:kube-proxy"
 # Ports of Services that a supervised server of the lab stands behind, and the name of that server's own port.
 BACKENDS = {"databases/postgresql:5432": "postgres", "redis/redis:6379": "valkey"}
+AIRFLOW = {"airflow/airflow-api-server:8080": "airflow"}  # one more where the lab's own Airflow runs
 
 
-def proxy(lab: Lab) -> Service:
+def proxy(lab: Lab, *, with_airflow: bool) -> Service:
     """`python -m lab.proxy`; ready when every Service of the seed has an address."""
     kubeconfig = lab.given_kubeconfig or lab.kubeconfigs / "proxy"
+    backends = BACKENDS | (AIRFLOW if with_airflow else {})
 
     async def prepare() -> None:
         lab.data("proxy").mkdir(parents=True, exist_ok=True)
@@ -37,7 +40,8 @@ def proxy(lab: Lab) -> Service:
         return _seeded() <= addresses(lab).keys()
 
     async def finish() -> None:
-        inventory.write(lab.include, addresses(lab))
+        places = {**addresses(lab), **_outside(lab)}
+        inventory.write(lab.include, places, with_airflow=with_airflow)
 
     return Service(
         name="proxy",
@@ -46,7 +50,7 @@ def proxy(lab: Lab) -> Service:
             *("--root", str(lab.data("proxy")), "--addresses", str(_file(lab))),
             *(
                 word
-                for service, server in BACKENDS.items()
+                for service, server in backends.items()
                 for word in ("--backend", f"{service}=127.0.0.1:{lab.ports.of(server)}")
             ),
         ),
@@ -64,6 +68,11 @@ def addresses(lab: Lab) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     return told
+
+
+def _outside(lab: Lab) -> dict[str, str]:
+    """Where those are that the inventory names and that are no Services, by `host:port`."""
+    return {**pihole.addresses(lab), **synology.addresses(lab)}
 
 
 def _file(lab: Lab) -> Path:

@@ -12,14 +12,24 @@ from infra_ops.models.documents import DocumentError, Model, parse
 from infra_ops.models.inventory import Inventory
 from infra_ops.models.roadmap import Roadmap
 
+DAGS = Path(__file__).resolve().parents[2] / "dags"
+
 
 def folder() -> Path:
     return Path(os.environ.get("INFRA_OPS_INCLUDE") or Path(__file__).resolve().parents[2] / "include")
 
 
 def inventory() -> Inventory:
-    """include/cluster.yaml. Raises DocumentError."""
-    return _read("cluster.yaml", Inventory)
+    """include/cluster.yaml. Raises DocumentError, also when `unattended` names what is no DAG: that would only plan for
+    ever, and look well.
+    """
+    read = _read("cluster.yaml", Inventory)
+    if DAGS.is_dir():  # a toolbox has none, and nothing runs there on a schedule
+        known = sorted(path.stem for path in DAGS.rglob("*.py"))
+        if unknown := [dag for dag in read.unattended if dag not in known]:
+            file, dags = folder() / "cluster.yaml", ", ".join(known)
+            raise DocumentError(f"{file}: unattended names {', '.join(unknown)}, which is none of: {dags}.")
+    return read
 
 
 def roadmap() -> Roadmap:

@@ -17,6 +17,7 @@ from infra_ops.models.problems import Problem
 MEASURES: dict[str, str] = {
     "K010": "infra_ops.operations.rotation.progress.measure_accepted",
     "K011": "infra_ops.operations.rotation.progress.measure_moved",
+    "K014": "infra_ops.operations.store.measuring.measure_serves",
 }
 
 

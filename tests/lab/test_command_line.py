@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -21,6 +22,7 @@ from tests.lab.servers import ApiServer
 
 UP = ("up", "--without", "airflow")
 QUICK = 20  # seconds
+LOGINS = ("grafana", "pihole", "synology")
 # A person would be asked about the host key, and would keep it.
 UNASKED = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR")
 
@@ -54,6 +56,23 @@ def processes_of(root: Path) -> list[str]:
     return found
 
 
+def logins(state: dict[str, Any]) -> dict[str, Any]:
+    """What Grafana, which is a pod, and the servers outside of the cluster say to the lab's passwords."""
+    where = state["addresses"]
+    password = {name: Path(state["credentials"][f"{name}_admin"]).read_text() for name in LOGINS}
+    more: dict[str, Any] = {"verify": state["certificate_authority"], "timeout": 10}
+    _wait_for_answer(f"{where['grafana']}/api/health")
+    grafana = requests.get(f"{where['grafana']}/api/user", auth=("admin", password["grafana"]), timeout=10)
+    pihole = requests.post(f"{where['pihole']}/api/auth", json={"password": password["pihole"]}, **more)
+    form = {"api": "SYNO.API.Auth", "method": "login", "version": "7", "account": "admin"}
+    synology = requests.post(f"{where['synology']}/webapi/entry.cgi", {**form, "passwd": password["synology"]}, **more)
+    return {
+        "grafana": grafana.status_code,
+        "pihole": pihole.json()["session"]["message"] == "password correct",
+        "synology": synology.json()["success"],
+    }
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Iterator[Path]:
     root = tmp_path / "lab"
@@ -72,6 +91,8 @@ def test_a_lab_from_its_first_start_to_its_end(root: Path) -> None:
     assert (root / "state.json").stat().st_mode & 0o777 == 0o600
     assert len(state["addresses"]["nodes"]) == 8
     assert Path(state["credentials"]["openbao_root"]).stat().st_mode & 0o777 == 0o600
+
+    assert logins(state) == {"grafana": 200, "pihole": True, "synology": True}
 
     status = lab(root, "status")
     assert status.returncode == 0
@@ -149,6 +170,19 @@ def _wait_for(path: Path) -> None:
     while not path.exists():
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+def _wait_for_answer(url: str) -> None:
+    """A Service whose pods are not ready yet resets connections."""
+    deadline = time.monotonic() + QUICK
+    while True:
+        try:
+            requests.get(url, timeout=10)
+        except requests.ConnectionError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        else:
+            return
 
 
 def _wait_for_text(path: Path, text: str) -> None:

@@ -117,8 +117,8 @@ def test_apply_finds_the_path_by_discovery_and_reports_conflicts(server: ApiServ
         with pytest.raises(ApiError) as refused:
             await kube.apply(config_map("two"), manager="second")
         assert refused.value.status == 409
-        forced = await kube.apply(config_map("two"), manager="second", force=True)
-        assert forced["data"] == {"key": "two"}
+        forced = await kube.apply(config_map("two 🔴"), manager="second", force=True)
+        assert forced["data"] == {"key": "two 🔴"}
         node = await kube.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}}, manager="first")
         assert node["kind"] == "Node"
         with pytest.raises(ApiError, match="no resource of kind Nonsense in v1"):

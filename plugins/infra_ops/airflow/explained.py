@@ -19,4 +19,5 @@ def explained(context: Context) -> Iterator[None]:
     except Problem as problem:
         context["ti"].xcom_push(key="problem", value=str(problem))
         kind = AirflowFailException if isinstance(problem, Refusal) else AirflowException
-        raise kind(str(problem)) from problem
+        # What it came from may quote what a server said: Airflow would print the whole chain.
+        raise kind(str(problem)) from None

@@ -43,7 +43,8 @@ class MakePlan(BaseOperator):
         work = operation(self.operation, context).work()
         plan = work.plan(self.dag_id)
         context["ti"].xcom_push(key="plan", value=plan.as_dict())
-        context["ti"].xcom_push(key="subjects", value=list(work.subjects))
+        subjects = {task: list(each) for task, each in work.subjects.items()}
+        context["ti"].xcom_push(key="subjects", value=subjects)
         refuse_third_states(work.actions())
         return plan
 

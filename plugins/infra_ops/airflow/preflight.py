@@ -10,7 +10,7 @@ from airflow.sdk import BaseOperator, Context
 
 from infra_ops.airflow.explained import explained
 from infra_ops.airflow.request import APPLY, PLAN, Mode, operation, push_outcomes, take_lease
-from infra_ops.models.outcomes import not_passed
+from infra_ops.models.outcomes import State, not_passed
 from infra_ops.models.problems import Problem, Refusal
 
 
@@ -43,7 +43,9 @@ class Preflight(BaseOperator):
         outcomes = operation(self.operation, context).preflight()
         push_outcomes(context, outcomes)
         if bad := not_passed(outcomes):
-            raise Problem("\n".join(["The ground does not hold:", *(outcome.sentence() for outcome in bad)]))
+            # What was measured to be wrong stays wrong; asking again would only count as more wrong logins.
+            kind = Refusal if any(outcome.state is State.FAIL for outcome in bad) else Problem
+            raise kind("\n".join(["The ground does not hold:", *(outcome.sentence() for outcome in bad)]))
         if mode.name == APPLY:
             take_lease(context)
 

@@ -44,6 +44,7 @@ def runbook(
     *,
     operation: str,
     doc: str,
+    account: str = "",
     approval: Literal["self", "named_plan"] = "self",
     schedule: str | None = None,
     params: dict[str, Param] | None = None,
@@ -54,6 +55,7 @@ def runbook(
     `operation` is the dotted path of an Operation (operations/operation.py). `approval`: a runbook carries out its own
     plan, or wants a person to name it. `schedule` is a cron expression; a scheduled run changes things only where the
     inventory lists the runbook under `unattended`, otherwise it plans. `doc` ends in the triage notes of the steps.
+    `account` is for a runbook that must not run as its area's account: it names another pod template.
     """
     return {
         "schedule": schedule,
@@ -67,7 +69,7 @@ def runbook(
             "retry_exponential_backoff": True,
             "max_retry_delay": timedelta(minutes=5),
             "execution_timeout": timedelta(minutes=15),
-            "executor_config": worker_pod(area),
+            "executor_config": worker_pod(account or area),
             "area": area,
             "operation": operation,
             "approval": approval,
@@ -89,7 +91,7 @@ def runbook(
             ),
             **(params or {}),
         },
-        "tags": ["runbook", area],
+        "tags": ["runbook", area, *([account] if account else [])],
         "doc_md": f"{doc.strip()}\n{TRIAGE.strip()}\n",
     }
 

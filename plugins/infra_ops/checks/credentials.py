@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from infra_ops.models.copies import Place
 from infra_ops.models.credentials import Answer, Login, Moving, Stored
 from infra_ops.models.outcomes import Outcome, State
 
@@ -37,6 +38,7 @@ def moved(credential: str, moving: Moving, *, now: datetime, run: str) -> Outcom
     waiting = [f"{workload}: {missing}" for workload, missing in moving.rollouts.items() if missing]
     waiting += [f"{workload} has not logged in with the new value" for workload in moving.without_session]
     waiting += [f"a session of the old login is open: {session}" for session in moving.old_sessions]
+    waiting += [f"{pod} started with the old value and nothing replaces it: delete it" for pod in moving.left_behind]
     state = State.FAIL if waiting else State.PASS
     seen = f"{len(moving.rollouts) - sum(map(bool, moving.rollouts.values()))} of {len(moving.rollouts)} rolled out"
     return Outcome(
@@ -57,6 +59,8 @@ def young(credential: str, stored: Stored | None, *, limit: timedelta, now: date
     seen = f"version {stored.version}, {age.days} days old"
     if not stored.credential.rotation_id:
         return outcome(State.FAIL, seen, "it is the exposed value, as it was adopted")
+    if stored.credential.rolled_back:
+        return outcome(State.FAIL, seen, "it is an older value that was put back")
     return outcome(State.PASS, seen, "") if age < limit else outcome(State.FAIL, seen, "its rotation is overdue")
 
 
@@ -71,3 +75,11 @@ def old_refused(credential: str, rotation_id: str, note: str, *, now: datetime, 
     else:
         reason, state = "", State.PASS
     return Outcome("K013", credential, state, expected, result or "no probe", reason, now, VALID_FOR, run)
+
+
+def nowhere_left(credential: str, places: Sequence[Place], *, now: datetime, run: str) -> Outcome:
+    """K020: the value before the current one stands nowhere in the cluster any more."""
+    state = State.FAIL if places else State.PASS
+    reason = f"it still stands in {'; '.join(map(str, places))}" if places else ""
+    seen = f"{len(places)} copies"
+    return Outcome("K020", credential, state, "no copy of the old value", seen, reason, now, VALID_FOR, run)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from infra_ops.clients.kubernetes import Cluster, ClusterError
+from infra_ops.clients.retries import pause
 from infra_ops.models.outcomes import Outcome, newest
 
 COLLECTION = "/api/v1/namespaces/infra-ops/configmaps"
@@ -43,9 +44,10 @@ class Evidence:
             known, version = self._read(check)
             try:
                 self._write(check, newest([*known, *outcomes]), version)
-            except ClusterError as error:  # 409: another run wrote since we read
-                if error.status != 409 or attempt == TRIES:
+            except ClusterError as error:  # another run wrote since we read, or we cannot know whether we did
+                if not error.is_open or attempt == TRIES:
                     raise
+                pause(attempt)
             else:
                 return
 

@@ -1,4 +1,4 @@
-"""The Kubernetes API in plain dicts."""
+"""The Kubernetes API in plain dicts. What it bears by itself is in retries.py."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from kubernetes import client, config
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
+from infra_ops.clients.retries import Patience
 from infra_ops.models.problems import Problem
 
 PAGE = 200
+SECONDS = 30  # for an answer, or a part of it
+LISTS = 3  # how often a list may begin
 
 
 class ClusterError(Problem):
@@ -25,16 +28,27 @@ class ClusterError(Problem):
         super().__init__(message)
         self.status = status
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a write may have been carried out (no answer, 5xx), or may be decided anew (409, 429): look again."""
+        return self.status in (0, 409, 429) or self.status >= 500
+
 
 class Cluster:
     """The API server that KUBECONFIG names, or, without that variable, the one whose pod this is."""
 
     def __init__(self) -> None:
         configuration = client.Configuration()
-        if kubeconfig := os.environ.get("KUBECONFIG"):  # named, because the library reads the variable when imported
-            config.load_kube_config(kubeconfig, client_configuration=configuration)
-        else:
-            config.load_incluster_config(client_configuration=configuration)
+        kubeconfig = os.environ.get("KUBECONFIG")  # named, because the library reads the variable when imported
+        try:
+            if kubeconfig:
+                config.load_kube_config(kubeconfig, client_configuration=configuration)
+            else:
+                config.load_incluster_config(client_configuration=configuration)
+        except config.ConfigException as error:
+            where = f"KUBECONFIG names {kubeconfig}" if kubeconfig else "KUBECONFIG is not set, and this is no pod"
+            raise ClusterError(f"no cluster is to be found: {where}: {error}") from None
+        configuration.retries = Patience.with_reads()
         self.server: str = configuration.host
         self._api = client.ApiClient(configuration)
 
@@ -43,11 +57,25 @@ class Cluster:
         return self._call("GET", path, None, "", **params)
 
     def list(self, path: str, **params: str | int) -> Iterator[dict[str, Any]]:
-        """The items of the collection at `path`, fetched page by page. Raises `ClusterError`."""
-        token = ""
+        """The items of the collection at `path`, fetched page by page, each name once. Raises `ClusterError`.
+
+        A list that takes longer than the server keeps its token begins anew; what is deleted meanwhile may be in it.
+        """
+        yielded: set[tuple[str, str]] = set()
+        token, begun = "", 1
         while True:
-            page = self.get(path, limit=PAGE, **params, **({"continue": token} if token else {}))
-            yield from page["items"]
+            try:
+                page = self.get(path, limit=PAGE, **params, **({"continue": token} if token else {}))
+            except ClusterError as error:
+                if error.status != 410 or not token or begun == LISTS:
+                    raise
+                token, begun = "", begun + 1
+                continue
+            for item in page["items"]:
+                name = item["metadata"].get("namespace", ""), item["metadata"]["name"]
+                if name not in yielded:
+                    yielded.add(name)
+                    yield item
             token = page["metadata"].get("continue", "")
             if not token:
                 return
@@ -93,15 +121,24 @@ class Cluster:
                 response_type="object",
                 auth_settings=["BearerToken"],
                 _return_http_data_only=True,
-                _request_timeout=(5, 30),
+                _request_timeout=(5, SECONDS),
             )
         except client.ApiException as error:
             text = f"the API server {self.server} refused {method} {path}: {error.status} {_reason(path, error)}"
-            raise ClusterError(text, error.status) from error
+            raise ClusterError(text, error.status) from None  # its body may quote what was sent
         except HTTPError as error:
-            cause = getattr(error, "reason", None) or error
-            raise ClusterError(f"the API server {self.server} does not answer: {cause}") from error
+            raise ClusterError(f"the API server {self.server} does not answer: {_cause(error)}") from None
         return answer
+
+
+def _cause(error: HTTPError) -> str:
+    """In words where urllib3 has only the name of an exception, or a tuple."""
+    cause = getattr(error, "reason", None) or error
+    if isinstance(cause, ProtocolError):
+        return "the connection was lost before the end of its answer"
+    if isinstance(cause, ReadTimeoutError):
+        return f"nothing came within {SECONDS} s"
+    return str(cause)
 
 
 def _reason(path: str, error: client.ApiException) -> str:

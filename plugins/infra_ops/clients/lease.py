@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from infra_ops.clients.kubernetes import Cluster, ClusterError
+from infra_ops.clients.retries import pause
 from infra_ops.models.problems import Refusal
 
 COLLECTION = "/apis/coordination.k8s.io/v1/namespaces/infra-ops/leases"
 NAME = "change"
+TRIES = 3
 
 
 class ChangeInProgress(Refusal):
@@ -31,22 +33,25 @@ class ChangeLease:
     def acquire(self, has_ended: Callable[[str], bool]) -> None:
         """Take the Lease; a run that has it already keeps it.
 
-        `has_ended` asks Airflow whether the run `dag/run` is over. Raises ChangeInProgress when it is not, or when
-        somebody else was faster, and ClusterError.
+        `has_ended` asks Airflow whether the run `dag/run` is over. After a conflict or a lost answer the Lease itself
+        says who has it. Raises ChangeInProgress when it is not or when somebody else was faster, and ClusterError.
         """
-        lease = self._read()
-        if lease is None:
-            self._swap(lambda: self._cluster.create(COLLECTION, self._wanted({})))
-            return
-        current = _holder(lease)
-        if current == self._holder:
-            return
-        if current and not has_ended(current):
-            raise ChangeInProgress(
-                f"{current} is changing the cluster. Wait until it has ended, then run this again; "
-                "two changes at once cannot be told apart when something breaks."
-            )
-        self._swap(lambda: self._cluster.replace(f"{COLLECTION}/{NAME}", self._wanted(lease["metadata"])))
+        former: str | None = None
+        for attempt in range(1, TRIES + 1):
+            lease = self._read()
+            current = _holder(lease or {})
+            if current == self._holder:
+                return
+            if former not in (None, current):
+                raise ChangeInProgress(f"{current} took the Lease infra-ops/{NAME} at the same moment.")
+            former = current
+            if current and not has_ended(current):
+                raise ChangeInProgress(
+                    f"{current} is changing the cluster. Wait until it has ended, then run this again; "
+                    "two changes at once cannot be told apart when something breaks."
+                )
+            if self._write(self._wanted(lease["metadata"] if lease else {}), new=lease is None, attempt=attempt):
+                return
 
     def check(self) -> None:
         """Raises ChangeInProgress unless the Lease is still ours; asked before every effect."""
@@ -56,10 +61,13 @@ class ChangeLease:
 
     def release(self) -> None:
         """Give the Lease back; does nothing when it is not ours."""
-        lease = self._read()
-        if lease and _holder(lease) == self._holder:
+        for attempt in range(1, TRIES + 1):
+            lease = self._read()
+            if not lease or _holder(lease) != self._holder:
+                return
             lease["spec"]["holderIdentity"] = ""
-            self._swap(lambda: self._cluster.replace(f"{COLLECTION}/{NAME}", lease))
+            if self._write(lease, attempt=attempt):
+                return
 
     def _read(self) -> dict[str, Any] | None:
         try:
@@ -69,13 +77,23 @@ class ChangeLease:
                 return None
             raise
 
-    def _swap(self, write: Callable[[], object]) -> None:
+    def _write(self, lease: dict[str, Any], *, new: bool = False, attempt: int) -> bool:
+        """Whether this try certainly came through. If not, the Lease says who has it; after the last try it raises."""
         try:
-            write()
+            if new:
+                self._cluster.create(COLLECTION, lease)
+            else:
+                self._cluster.replace(f"{COLLECTION}/{NAME}", lease)
         except ClusterError as error:
-            if error.status == 409:
-                raise ChangeInProgress(f"Another run took the Lease infra-ops/{NAME} at the same moment.") from error
-            raise
+            if not error.is_open:
+                raise
+            if attempt == TRIES:
+                if error.status == 409:
+                    raise ChangeInProgress(f"Others write the Lease infra-ops/{NAME} at the same moment.") from error
+                raise
+            pause(attempt)
+            return False
+        return True
 
     def _wanted(self, metadata: dict[str, Any]) -> dict[str, Any]:
         kept = {key: metadata[key] for key in ("resourceVersion", "uid") if key in metadata}

@@ -1,8 +1,7 @@
-"""Who reads a Secret, and how far a rollout has come."""
+"""The workloads of a cluster: their pods, and how far a rollout has come."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,42 +34,9 @@ class Rollout:
     missing: str
 
 
-def readers(cluster: Cluster, namespace: str, secret: str) -> list[Workload]:
-    """The workloads of the namespace whose pods use the Secret, by environment or as a file. Raises ClusterError."""
-    found = []
-    for kind, plural in KINDS.items():
-        for item in cluster.list(f"/apis/apps/v1/namespaces/{namespace}/{plural}"):
-            if secret in set(secrets_of(item["spec"]["template"]["spec"])):
-                found.append(Workload(kind, namespace, item["metadata"]["name"]))
-    return sorted(found, key=str)
-
-
-def secrets_of(pod: dict[str, Any]) -> Iterator[str]:
-    """The names of the Secrets that a pod spec refers to."""
-    for container in [*pod.get("containers", []), *pod.get("initContainers", [])]:
-        for source in container.get("envFrom") or []:
-            yield source.get("secretRef", {}).get("name", "")
-        for variable in container.get("env") or []:
-            yield variable.get("valueFrom", {}).get("secretKeyRef", {}).get("name", "")
-    for volume in pod.get("volumes") or []:
-        yield volume.get("secret", {}).get("secretName", "")
-        for source in volume.get("projected", {}).get("sources") or []:
-            yield source.get("secret", {}).get("name", "")
-
-
-def literals_of(pod: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Name and value of every environment variable that is written out in a pod spec."""
-    for container in [*pod.get("containers", []), *pod.get("initContainers", [])]:
-        for variable in container.get("env") or []:
-            if variable.get("value"):
-                yield variable["name"], variable["value"]
-
-
 def pods(cluster: Cluster, workload: Workload) -> list[tuple[str, str]]:
     """Name and address of each pod of the workload. Raises ClusterError."""
-    labels = cluster.get(workload.path)["spec"]["selector"].get("matchLabels", {})
-    selector = ",".join(f"{key}={value}" for key, value in labels.items())
-    found = cluster.list(f"/api/v1/namespaces/{workload.namespace}/pods", labelSelector=selector)
+    found = _pods(cluster, cluster.get(workload.path))
     return [(pod["metadata"]["name"], pod.get("status", {}).get("podIP", "")) for pod in found]
 
 
@@ -83,6 +49,11 @@ def template(cluster: Cluster, workload: Workload) -> dict[str, Any] | None:
             return None
         raise
     return found
+
+
+def is_off(cluster: Cluster, workload: Workload) -> bool:
+    """It is scaled to nothing, so nobody of it can log in. Raises ClusterError."""
+    return bool(cluster.get(workload.path)["spec"].get("replicas", 1) == 0)
 
 
 def rollout(cluster: Cluster, workload: Workload) -> Rollout:
@@ -104,6 +75,21 @@ def rollout(cluster: Cluster, workload: Workload) -> Rollout:
         missing = f"{running - updated} pods of the old template still run"
     elif ready < wanted:
         missing = f"{ready} of {wanted} pods are ready"
+    elif ending := _ending(cluster, item):
+        missing = f"{ending} pods of it have not ended yet"
     else:
         missing = ""
     return Rollout(workload, missing)
+
+
+def _ending(cluster: Cluster, item: dict[str, Any]) -> int:
+    """Pods that were told to end and still run: no status of a workload counts them."""
+    pods = _pods(cluster, item)
+    return sum(1 for pod in pods if pod["metadata"].get("deletionTimestamp"))
+
+
+def _pods(cluster: Cluster, item: dict[str, Any]) -> list[dict[str, Any]]:
+    labels = item["spec"]["selector"].get("matchLabels", {})
+    selector = ",".join(f"{key}={value}" for key, value in labels.items())
+    path = f"/api/v1/namespaces/{item['metadata']['namespace']}/pods"
+    return list(cluster.list(path, labelSelector=selector))

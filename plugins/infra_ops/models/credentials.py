@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+ROLLBACK = ":rollback"
+
 
 @dataclass(frozen=True)
 class Credential:
@@ -19,6 +21,11 @@ class Credential:
     password: str = field(repr=False)
     rotation_id: str = ""
     base_version: int = 0
+
+    @property
+    def rolled_back(self) -> bool:
+        """It is an older value that was put back."""
+        return self.rotation_id.endswith(ROLLBACK)
 
 
 @dataclass(frozen=True)
@@ -47,12 +54,13 @@ class Moving:
 
     `rollouts` maps each workload to what its rollout still lacks ("" for nothing), `old_sessions` are the open sessions
     of the old login where it is another user, `without_session` the workloads that should hold a session of the new
-    login and do not.
+    login and do not, `left_behind` the pods that started with the old value and that nothing replaces.
     """
 
     rollouts: dict[str, str]
     old_sessions: tuple[Session, ...] = ()
     without_session: tuple[str, ...] = ()
+    left_behind: tuple[str, ...] = ()
 
 
 class Answer(StrEnum):

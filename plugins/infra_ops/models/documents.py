@@ -24,17 +24,34 @@ class Document(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML's own constructors raise whatever int() or datetime() does; here it gets its place."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)  # type: ignore[no-untyped-call]
+        except (ValueError, ArithmeticError, LookupError, AttributeError, TypeError):
+            kind = node.tag.rpartition(":")[2]
+            problem = f"{_shown(node.value)} is no {kind}; if it is meant as text, put it in quotes"
+            raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark) from None
+
+
 def parse(text: str, model: type[Model], source: str) -> Model:
     """Reads `text` as the YAML of a `model`. `source` names it in errors. Raises DocumentError for the first fault."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        value = yaml.safe_load(text)
+        loader = _Loader(text)
+        root = loader.get_single_node()
+        _refuse_repeated_keys(root, source)
+        value = loader.construct_document(root) if root else None  # type: ignore[no-untyped-call]
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise DocumentError(f"{source}, line {line}: this is not YAML: {error.problem}.") from None
     except yaml.YAMLError as error:
         raise DocumentError(f"{source}: this is not YAML: {' '.join(str(error).split())}.") from None
-    _refuse_repeated_keys(root, source)
+    except RecursionError:
+        raise DocumentError(
+            f"{source}, line 1: the document: it is nested too deeply, or an alias stands for what it is a part of."
+        ) from None
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -44,7 +61,8 @@ def parse(text: str, model: type[Model], source: str) -> Model:
 def _sentence(fault: ErrorDetails, root: yaml.Node | None, source: str) -> str:
     place = tuple(step for step in fault["loc"])
     line, known = _line(root, place)
-    return f"{source}, line {line}: {_dotted(known) or 'the document'}: {_what(fault)}."
+    sentence = f"{source}, line {line}: {_dotted(known) or 'the document'}: {_what(fault)}."
+    return " ".join(sentence.split())  # a key may hold line breaks
 
 
 def _what(fault: ErrorDetails) -> str:
@@ -105,6 +123,8 @@ def _refuse_repeated_keys(node: yaml.Node | None, source: str) -> None:
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # no key of a mapping here is anything else, and the model says so
             if key.value in seen:
                 line = key.start_mark.line + 1
                 raise DocumentError(f"{source}, line {line}: {key.value} stands twice in one mapping; keep one.")

@@ -16,7 +16,8 @@ DagId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 class Measured(Document):
     """A sentence of the roadmap that is true while all its `checks` pass. Without checks nobody knows.
 
-    With `subjects`, each check counts for each of these only (the ids of credentials, say); without, for all it knows.
+    `subjects` are the ids of the credentials that a check of credentials must pass for, each of them; what was never
+    measured is missing, and not passed over. A check of the whole cluster has none.
     """
 
     title: str

@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from infra_ops.clients.effects import Effects
+from infra_ops.clients.retries import pause
 from infra_ops.models.plans import PlanRefused, Step
 from infra_ops.models.problems import Problem, Refusal
+
+TRIES = 3
 
 
 class StepFailed(Problem):
@@ -42,14 +45,16 @@ def refuse_third_states(actions: Iterable[Action]) -> None:
 def carry_out(actions: Iterable[Action], effects: Effects, say: Callable[[str], None] = lambda text: None) -> None:
     """Does what is not done yet, in order, and sees after each step that the world has changed as planned.
 
-    Raises PlanRefused when a target is in a third state, StepFailed when a step had no effect.
+    An effect that failed, or whose answer was lost, may have happened: the world is looked at again, and what it shows
+    decides. Raises PlanRefused when a target is in a third state, StepFailed when a step had no effect, and the
+    Problem of an effect that does not come through.
     """
     for action in actions:
         step = action.step
         if _look(action) == step.after:
             say(f"{step.id}: already {step.after}")
             continue
-        action.do(effects)
+        _persist(action, action.do, _shows_after, effects, say)
         seen = action.look()
         if seen != step.after:
             raise StepFailed(f"{step.id} was done, but {step.target} is still '{seen}' instead of '{step.after}'.")
@@ -72,8 +77,46 @@ def take_back(actions: Sequence[Action], effects: Effects, say: Callable[[str], 
             continue
         if action.undo is None:
             raise CannotTakeBack(f"{step.id}: {step.target} is '{step.after}' and there is no way back from it.")
-        action.undo(effects)
+        _persist(action, action.undo, _left_after, effects, say)
         say(f"{step.id}: {step.target}: {step.after} -> {step.before}")
+
+
+def _persist(
+    action: Action,
+    work: Callable[[Effects], None],
+    is_done: Callable[[Action], bool],
+    effects: Effects,
+    say: Callable[[str], None],
+) -> None:
+    """Work until it comes through or the world shows that it is done.
+
+    It is begun again only when its first effect failed. An effect that has come through, such as a wrong login that a
+    service counts, is not repeated just because a later one of the same step failed: whoever runs again does that.
+    """
+    for attempt in range(1, TRIES + 1):
+        begun = effects.count
+        try:
+            work(effects)
+        except (Refusal, StepFailed):
+            raise
+        except Problem as problem:
+            if is_done(action):
+                say(f"{action.step.id}: {problem} It was done all the same.")
+                return
+            if attempt == TRIES or effects.count > begun + 1:
+                raise
+            say(f"{action.step.id}: {problem} It is not done; trying again.")
+            pause(attempt)
+        else:
+            return
+
+
+def _shows_after(action: Action) -> bool:
+    return _look(action) == action.step.after
+
+
+def _left_after(action: Action) -> bool:
+    return action.look() != action.step.after
 
 
 def _look(action: Action) -> str:

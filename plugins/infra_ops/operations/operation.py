@@ -1,4 +1,4 @@
-"""What a runbook asks of the operation that it carries out (airflow/tasks.py calls it, one method a task)."""
+"""What a runbook asks of the operation that it carries out (its tasks in airflow/ call it, one method a task)."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Request:
 class Work:
     """The actions by group, in order; a group is what one task does.
 
-    `arguments` are the plan's (see Plan); `nothing_to_do` says why the rest needs no step. `subjects` are what is
-    worked on (ids of credentials): sensors wait for each of them.
+    `arguments` are the plan's (see Plan); `nothing_to_do` says why the rest needs no step. `subjects` are what each
+    sensor waits for (ids of credentials), by the sensor's task id.
     """
 
     groups: Mapping[str, Sequence[Action]]
-    subjects: Sequence[str] = ()
+    subjects: Mapping[str, Sequence[str]] = field(default_factory=dict)
     arguments: dict[str, Any] = field(default_factory=dict)
     nothing_to_do: tuple[str, ...] = ()
 

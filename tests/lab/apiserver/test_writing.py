@@ -303,3 +303,17 @@ def test_a_body_beyond_the_limit_is_refused(api: Rest, path: str) -> None:
 
 def test_an_unsupported_method_is_refused(api: Rest, path: str) -> None:
     assert api.request("PUT", path, json={}).status_code == 405
+
+
+def test_a_stateful_sets_containers_may_mount_its_claims(api: Rest, namespace: str) -> None:
+    """Its pods get a volume for each, which no volume of the template names."""
+    storage = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    container = {"name": "c", "image": "busybox", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+    spec = {
+        "serviceName": "s",
+        "selector": {"matchLabels": {"app": "s"}},
+        "template": {"metadata": {"labels": {"app": "s"}}, "spec": {"containers": [container]}},
+        "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": storage}],
+    }
+    path = f"/apis/apps/v1/namespaces/{namespace}/statefulsets"
+    assert api.create(path, {"metadata": {"name": "s"}, "spec": spec})["spec"]["volumeClaimTemplates"]

@@ -18,7 +18,8 @@ class Airflow:
 
     def __init__(self, state: dict[str, Any]) -> None:
         self._url = state["addresses"]["airflow"]
-        login = {"username": "admin", "password": Path(state["credentials"]["airflow_admin"]).read_text()}
+        # Not as the administrator, whose password is rotated.
+        login = {"username": "service", "password": Path(state["credentials"]["airflow_service"]).read_text()}
         answer = requests.post(f"{self._url}/auth/token", json=login, timeout=60)
         answer.raise_for_status()
         self._headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}

@@ -16,10 +16,11 @@ from infra_ops import include
 from infra_ops.clients.journal import Entry, RunJournal
 from infra_ops.clients.kubernetes import Cluster
 from infra_ops.clients.kv import Kv
-from infra_ops.facts.workloads import Workload, pods, readers
+from infra_ops.facts.readers import readers
+from infra_ops.facts.workloads import Workload, pods
 from infra_ops.models.credentials import Credential, Login, Session, Stored
 from infra_ops.models.inventory import Inventory
-from infra_ops.operations.rotation.due import target_of
+from infra_ops.operations.rotation.estate import Estate
 from infra_ops.operations.rotation.targets.target import Target
 from tests.lab.end_to_end.airflow import DAG
 from tests.lab.rotation.stage import RootVault
@@ -46,7 +47,7 @@ class Managed:
         return self.kv.read(f"rotation/pending/{id_}")
 
     def target(self, id_: str) -> Target:
-        return target_of(self.inventory, self.inventory.credentials[id_], self.kv, self.cluster)
+        return Estate(self.inventory, self.kv, self.cluster).target(id_)
 
     def log_in(self, id_: str, credential: Credential) -> Login:
         return self.target(id_).log_in(credential.username, credential.password)
@@ -57,7 +58,7 @@ class Managed:
 
     def consumers(self, id_: str) -> Iterator[tuple[Workload, bool]]:
         """The workloads that read a copy of the credential, and whether each is to hold a session."""
-        for consumer in self.inventory.credentials[id_].consumers:
+        for consumer in (each for each in self.inventory.credentials[id_].consumers if each.restart):
             for workload in readers(self.cluster, consumer.secret.namespace, consumer.secret.name):
                 yield workload, consumer.keeps_session
 
@@ -109,6 +110,7 @@ def managed(root: Path, state: dict[str, Any]) -> Iterator[Managed]:
         patch.setenv("KUBECONFIG", state["kubeconfig"])
         patch.setenv("VAULT_ADDR", state["addresses"]["openbao"])
         patch.setenv("VAULT_CACERT", state["certificate_authority"])
+        patch.setenv("INFRA_OPS_CACERT", state["certificate_authority"])
         inventory = include.inventory()
         vault = RootVault((root / "credentials" / "openbao_root").read_text().strip())
         yield Managed(inventory, Kv(vault, inventory.store.mount), Cluster())

@@ -17,7 +17,7 @@ import yaml
 
 from infra_ops.clients.postgres import Server, literal, quoted
 from infra_ops.facts.workloads import Workload, rollout
-from infra_ops.models.inventory import Postgres
+from infra_ops.models.services import Postgres
 from tests.lab.end_to_end import login_client
 from tests.lab.end_to_end.airflow import RUNS, Airflow
 from tests.lab.end_to_end.conftest import Lab, Rotated, wait_until

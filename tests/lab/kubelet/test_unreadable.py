@@ -43,6 +43,7 @@ def runtime(folder: Path, kube: Any) -> Runtime:
         node_root=folder / "nodes",
         path="/bin",
         namespaces=False,
+        volume_lag=0,
     )
 
 

@@ -36,7 +36,7 @@ def run(script: str, folder: Path, **environment: str) -> str:
 
 def checkout(folder: Path) -> Path:
     """A copy of what the chapter's commands read and write."""
-    for name in ("cluster.yaml", "manifests"):
+    for name in ("cluster.yaml", "roadmap.yaml", "checks.yaml", "kustomization.yaml", "manifests"):
         source, target = PROJECT / "include" / name, folder / "include" / name
         target.parent.mkdir(exist_ok=True)
         subprocess.run(["cp", "-r", source, target], check=True)

@@ -54,7 +54,8 @@ def found_there(folder: Path) -> Iterator[dict[str, Any]]:
 def as_account(cluster: Cluster, account: str) -> kubernetes.client.ApiClient:
     """A client with a fresh token of the account `namespace/name`."""
     namespace, _, name = account.partition("/")
-    token = run(f"kubectl create token {name} -n {namespace}", Path.cwd(), KUBECONFIG=str(cluster.kubeconfig)).strip()
+    place = cluster.kubeconfig.parent  # kubectl leaves its cache there
+    token = run(f"kubectl create token {name} -n {namespace}", place, KUBECONFIG=str(cluster.kubeconfig)).strip()
     settings = kubernetes.client.Configuration(host=cluster.url)
     settings.ssl_ca_cert = str(cluster.ca)
     settings.api_key = {"authorization": f"Bearer {token}"}
@@ -85,21 +86,54 @@ def delete_journal(client: kubernetes.client.ApiClient) -> object:
     return CoreV1Api(client).delete_namespaced_config_map("journal-x", "infra-ops")
 
 
-def read_pods(client: kubernetes.client.ApiClient) -> object:
-    return CoreV1Api(client).list_pod_for_all_namespaces()
+def read_pods(namespace: str) -> Call:
+    return lambda client: CoreV1Api(client).list_namespaced_pod(namespace)
 
 
+def read_nodes(client: kubernetes.client.ApiClient) -> object:
+    return CoreV1Api(client).list_node()
+
+
+def find_copies(client: kubernetes.client.ApiClient) -> object:
+    return CoreV1Api(client).list_secret_for_all_namespaces()
+
+
+def read_secret(namespace: str, name: str) -> Call:
+    return lambda client: CoreV1Api(client).read_namespaced_secret(name, namespace)
+
+
+def make_secret(namespace: str) -> Call:
+    body = {"metadata": {"name": "openbao-seal"}}
+    return lambda client: CoreV1Api(client).create_namespaced_secret(namespace, body, dry_run="All")
+
+
+def token(account: str) -> Call:
+    return lambda client: CoreV1Api(client).create_namespaced_service_account_token(account, "airflow", {"spec": {}})
+
+
+PLATFORM, BACKUPS, DESTROYER = "airflow/infra-ops-platform", "airflow/infra-ops-backups", "airflow/infra-ops-destroyer"
 READER, UPKEEP = "infra-ops/reader", "airflow/infra-ops-upkeep"
 CREDENTIALS, TRIGGERER = "airflow/infra-ops-credentials", "airflow/airflow-triggerer"
 ALLOWED = {
-    "the reader lists pods": (READER, read_pods),
-    "upkeep lists pods": (UPKEEP, read_pods),
+    "the reader lists nodes": (READER, read_nodes),
+    "upkeep lists nodes": (UPKEEP, read_nodes),
     "upkeep starts a tool": (UPKEEP, pod("infra-ops")),
     "credentials writes a copy that it knows": (CREDENTIALS, secret("celery", "database")),
     "credentials takes the Lease": (CREDENTIALS, lease("change")),
-    "the triggerer lists pods": (TRIGGERER, read_pods),
+    "credentials looks for forgotten copies": (CREDENTIALS, find_copies),
+    "credentials lists the pods of consumers": (CREDENTIALS, read_pods("celery")),
+    "the triggerer lists the pods of consumers": (TRIGGERER, read_pods("celery")),
+    "platform makes the store's Secrets": (PLATFORM, make_secret("openbao")),
+    "platform gets a token of its own": (PLATFORM, token("infra-ops-platform")),
+    "backups lists the pods of the store": (BACKUPS, read_pods("openbao")),
+    "backups gets a token of its own": (BACKUPS, token("infra-ops-backups")),
 }
 DENIED = {
+    # Workers' pods carry the tokens of their tasks.
+    "the reader lists Airflow's pods": (READER, read_pods("airflow")),
+    "upkeep lists Airflow's pods": (UPKEEP, read_pods("airflow")),
+    "credentials lists Airflow's pods": (CREDENTIALS, read_pods("airflow")),
+    "the triggerer lists Secrets": (TRIGGERER, find_copies),
     "the reader starts a pod": (READER, pod("infra-ops")),
     "upkeep writes a Secret": (UPKEEP, secret("celery", "database")),
     "upkeep restarts a consumer": (UPKEEP, restart("celery")),
@@ -108,6 +142,13 @@ DENIED = {
     "credentials restarts Airflow": (CREDENTIALS, restart("airflow")),
     "credentials starts a pod": (CREDENTIALS, pod("celery")),
     "credentials deletes a journal": (CREDENTIALS, delete_journal),
+    "platform makes a Secret elsewhere": (PLATFORM, make_secret("celery")),
+    "platform reads a credential's copy": (PLATFORM, read_secret("celery", "database")),
+    "platform gets another's token": (PLATFORM, token("infra-ops-credentials")),
+    "backups reads the seal key": (BACKUPS, read_secret("openbao", "openbao-seal")),
+    "backups gets another's token": (BACKUPS, token("infra-ops-platform")),
+    "the destroyer reads a Secret": (DESTROYER, read_secret("openbao", "openbao-recovery")),
+    "the destroyer lists pods": (DESTROYER, read_pods("celery")),
     "the triggerer writes a Secret": (TRIGGERER, secret("celery", "database")),
 }
 
@@ -141,5 +182,5 @@ def test_the_server_takes_every_object_without_a_complaint(applied: Cluster, tmp
     """Strict: unknown fields are refused, and nothing but the server's verdict counts."""
     folder = checkout(tmp_path)
     command = "kubectl apply --server-side --field-manager infra-ops --validate=strict --dry-run=server"
-    for what in ("-k include/manifests/infra-ops", "-f include/manifests/infra-ops/console.yaml"):
+    for what in ("-k include", "-f include/manifests/infra-ops/console.yaml"):
         assert "serverside-applied" in run(f"{command} {what}", folder, KUBECONFIG=str(applied.kubeconfig))

@@ -32,6 +32,9 @@ def test_every_node_gets_a_connection_that_pins_the_host_key_it_was_accepted_wit
         with (folder / ".ssh" / "known_hosts").open("a") as known:
             known.write(f"{node.address} {keys[node.name]}\n")
     run(block("AIRFLOW_CONN_NODE_"), folder)
+    once = (folder / "include/manifests/infra-ops/worker.env").read_text()
+    run(block("AIRFLOW_CONN_NODE_"), folder)
+    assert (folder / "include/manifests/infra-ops/worker.env").read_text() == once
     found = connections(folder)
     assert len(found) == len(inventory().nodes)
     for node in inventory().nodes:

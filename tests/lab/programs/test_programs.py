@@ -17,13 +17,18 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import requests
 
 from infra_ops.clients.postgres import Server
 from infra_ops.facts.postgres import sessions
 from infra_ops.models.credentials import Credential
 from lab import credentials
+from lab.doubles.grafana import Grafana
+from lab.doubles.passwords import hashed
+from lab.doubles.statefile import StateFile
 from lab.layout import Lab
 from lab.services.postgres import postgres
+from tests.lab.doubles.stage import served
 from tests.lab.running import running
 from tests.lab.services.stage import furnish
 
@@ -187,3 +192,23 @@ def test_a_flower_client_without_flower_is_not_ready(tmp_path: Path) -> None:
     with started(tmp_path, "flower_client", str(tmp_path)) as program:
         wait_until(lambda: "no answer: ConnectionRefusedError" in program.log, "it has asked")
         assert not program.is_ready()
+
+
+def test_a_grafana_sidecar_keeps_the_password_of_its_start_and_tells_only_the_status(tmp_path: Path) -> None:
+    """So it goes on with the old one after a change, and Grafana locks the name that it uses."""
+    state = StateFile(tmp_path / "grafana.json")
+    double = Grafana(state)
+    double.seed("admin", PASSWORD)
+    with served(double.app()) as url:
+        login = {"REQ_USERNAME": "admin", "REQ_PASSWORD": PASSWORD, "SLEEP_TIME": "0.1"}
+        login["REQ_URL"] = f"{url}/api/admin/provisioning/dashboards/reload"
+        with started(tmp_path, "grafana_sidecar", **login) as program:
+            wait_until(lambda: "200" in program.log, "Grafana lets it in")
+            with state.changing() as content:
+                content["users"][0]["password"] = hashed("another")
+            wait_until(lambda: program.log.count("401") > 5, "it is refused, again and again")
+            assert set(program.log.split()) == {"200", "401"}
+            locked = requests.get(f"{url}/api/user", auth=("admin", "another"), timeout=10)
+            assert locked.json()["messageId"] == "login-attempt.blocked"
+            program.process.send_signal(signal.SIGTERM)
+            assert program.process.wait(timeout=5) == 0

@@ -11,13 +11,14 @@ from typing import Any
 from infra_ops.clients.effects import Effects
 from infra_ops.clients.kubernetes import Cluster
 from infra_ops.clients.kv import Kv
-from infra_ops.clients.postgres import Server, quoted
+from infra_ops.clients.postgres import Server, log_in, quoted
 from infra_ops.clients.vault import Vault
-from infra_ops.models.credentials import Answer, Credential
+from infra_ops.models.credentials import Answer, Credential, Login
 from infra_ops.models.inventory import Inventory
 from infra_ops.operations.actions import carry_out
 from infra_ops.operations.adoption import adopt
 from infra_ops.operations.rotation.due import Due, due
+from infra_ops.operations.rotation.estate import Estate
 from infra_ops.operations.rotation.rotation import Rotation
 from infra_ops.operations.rotation.targets.postgres import PostgresTarget
 
@@ -41,6 +42,19 @@ class Pages:
 
     def write(self, step: str, what: str, former: str) -> None:
         self.lines.append(f"{step}: {what}")
+
+
+def deployment(name: str, secret: str, **container: Any) -> dict[str, Any]:
+    """A Deployment whose only container has the whole Secret in its environment."""
+    labels = {"app": name}
+    spec = {"name": name, "image": "rancher/mirrored-pause:3.6", "envFrom": [{"secretRef": {"name": secret}}]}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{**spec, **container}]}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {"selector": {"matchLabels": labels}, "template": template},
+    }
 
 
 @dataclass
@@ -82,6 +96,10 @@ class Stage:
         )
 
     @property
+    def estate(self) -> Estate:
+        return Estate(self.inventory, self.kv, self.api)
+
+    @property
     def server(self) -> Server:
         return Server("127.0.0.1", self.port, Credential("postgres", self.admin))
 
@@ -107,11 +125,15 @@ class Stage:
                 "data": {"URL": base64.b64encode(url.encode()).decode()},
             },
         )
-        adopt(f"{self.name}_admin", Credential("postgres", self.admin), None, self.kv)
-        adopt(self.name, Credential(self.name, OLD_PASSWORD), self.target, self.kv)
+        self.api.create(f"/apis/apps/v1/namespaces/{self.namespace}/deployments", deployment("reader", "database"))
+        adopt(f"{self.name}_admin", Credential("postgres", self.admin), self.admin_login, self.kv)
+        adopt(self.name, Credential(self.name, OLD_PASSWORD), self.target.log_in, self.kv)
+
+    def admin_login(self, username: str, password: str) -> Login:
+        return log_in("127.0.0.1", self.port, "postgres", username, password)
 
     def due(self, *, force: bool = False) -> Due:
-        return due(self.inventory, [self.name], self.kv, self.api, now=datetime.now(UTC), force=force)
+        return due(self.estate, [self.name], now=datetime.now(UTC), force=force)
 
     def rotation(self, *, force: bool = False) -> Rotation:
         (rotation,) = self.due(force=force).rotations
@@ -143,7 +165,7 @@ class Stage:
         credential = current.credential
         return {
             "version": current.version,
-            "rotation": credential.rotation_id.replace(self.name, "X"),
+            "rotation": credential.rotation_id.partition("@")[0].replace(self.name, "X"),
             "user": credential.username.replace(self.name, "X"),
             "pending": self.kv.read(f"rotation/pending/{self.name}"),
             "new": self.target.log_in(credential.username, credential.password).answer,

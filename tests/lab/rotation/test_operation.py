@@ -7,7 +7,7 @@ import pytest
 from infra_ops.models.outcomes import State
 from infra_ops.operations.actions import carry_out
 from infra_ops.operations.operation import Request
-from infra_ops.operations.rotation import operation
+from infra_ops.operations.rotation.estate import Estate
 from infra_ops.operations.rotation.operation import RotateCredentials
 from tests.lab.rotation.stage import Stage
 
@@ -16,7 +16,7 @@ def test_a_run_that_starts_anew_after_any_step_finds_ground_that_holds(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also when the service refuses the old value already and the rotation is not closed yet."""
-    monkeypatch.setattr(operation, "Kv", lambda *_: stage.kv)
+    monkeypatch.setattr(Estate, "of", lambda inventory: stage.estate)
     rotation = stage.rotation()
     for action in rotation.actions():
         carry_out([action], stage.effects())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -18,9 +20,9 @@ from infra_ops.operations.adoption import NotAdopted, adopt
 from infra_ops.operations.rotation.due import again, due
 from infra_ops.operations.rotation.rotation import PROBED
 from infra_ops.operations.rotation.targets.target import CannotRotate
-from tests.lab.rotation.stage import OLD_PASSWORD, Stage
+from tests.lab.rotation.stage import OLD_PASSWORD, Stage, deployment
 
-EFFECTS = 11  # of a first rotation with one database and one consumer
+EFFECTS = 11  # of a first rotation with one consumer that one workload reads
 UNDISTURBED = {
     "version": 2,
     "rotation": "X:2",
@@ -52,10 +54,11 @@ class Deadly(Effects):
 
 
 def test_a_rotation_ends_with_the_other_user_and_the_old_one_refused(stage: Stage) -> None:
+    rotation_id = stage.rotation().change.rotation_id
     stage.rotate()
     assert stage.end_state() == UNDISTURBED
     assert stage.kv.notes(f"svc/{stage.name}")[PROBED] == (
-        f"{stage.name}:2 new accepted, old refused 28P01, junk refused 28P01"
+        f"{rotation_id} new accepted, old refused 28P01, junk refused 28P01"
     )
 
 
@@ -109,7 +112,7 @@ def test_a_finished_rotation_run_again_by_its_own_plan_writes_nothing(stage: Sta
     rotation = stage.rotation()
     carry_out(rotation.actions(), stage.effects())
     written = len(stage.journal.lines)
-    (same,) = again(stage.inventory, {stage.name: 1}, stage.kv, stage.api)
+    (same,) = again(stage.estate, [(stage.name, 1, False)])
     carry_out(same.actions(), stage.effects())
     assert len(stage.journal.lines) == written
 
@@ -164,30 +167,132 @@ def test_a_password_set_by_hand_meanwhile_is_not_retired(stage: Stage) -> None:
         carry_out(rotation.retire(), stage.effects())
 
 
-def test_a_consumer_with_a_fixed_user_name_fails_the_plan(stage: Stage) -> None:
-    labels = {"app": "fixed"}
+@pytest.mark.parametrize(
+    ("container", "where"),
+    [
+        ({"env": [{"name": "PGUSER", "value": "{user}"}]}, "its variable PGUSER"),
+        ({"env": [{"name": "DSN", "value": "postgresql://{user}:$(URL)@db/x"}]}, "its variable DSN"),
+        ({"args": ["--user={user}"]}, "the command of its container fixed"),
+        ({"command": ["psql", "-U", "{user}"]}, "the command of its container fixed"),
+    ],
+    ids=["variable", "part of a variable", "argument", "two words of a command"],
+)
+def test_a_consumer_with_a_fixed_user_name_fails_the_plan(stage: Stage, container: Any, where: str) -> None:
+    container = json.loads(json.dumps(container).replace("{user}", stage.name))
+    path = f"/apis/apps/v1/namespaces/{stage.namespace}/deployments"
+    stage.api.create(path, deployment("fixed", "database", **container))
+    with pytest.raises(CannotRotate, match=rf"Deployment .*/fixed fixes the user name '{stage.name}' in {where}\."):
+        stage.due()
+
+
+def test_a_longer_name_and_a_database_of_that_name_are_no_fixed_user_name(stage: Stage) -> None:
+    path = f"/apis/apps/v1/namespaces/{stage.namespace}/deployments"
     env = [
-        {"name": "PGUSER", "value": stage.name},
-        {"name": "URL", "valueFrom": {"secretKeyRef": {"name": "database", "key": "URL"}}},
+        {"name": "PGUSER", "value": f"{stage.name}_c"},
+        {"name": "PGDATABASE", "value": stage.name},
+        {"name": "URL", "value": f"postgresql://db/{stage.name}"},
     ]
-    container = {"name": "fixed", "image": "rancher/mirrored-pause:3.6", "env": env}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
-    stage.api.create(
-        f"/apis/apps/v1/namespaces/{stage.namespace}/deployments",
+    stage.api.create(path, deployment("other", "database", env=env))
+    assert stage.due().rotations
+
+
+def test_a_copy_that_nobody_reads_fails_the_plan(stage: Stage) -> None:
+    """Its reader could not be proved to have moved."""
+    stage.api.delete(f"/apis/apps/v1/namespaces/{stage.namespace}/deployments/reader")
+    with pytest.raises(CannotRotate, match=r"Nobody is found who reads Secret .*/database\. .*restart: false"):
+        stage.due()
+
+
+def test_what_the_login_was_granted_and_how_it_was_set_up_stays(stage: Stage) -> None:
+    """Rights that are no ownership, roles that it is a member of, and its settings."""
+    name, database = stage.name, stage.name
+    stage.server.execute(["create schema shared", "create table shared.theirs (id int)"], database=database)
+    stage.server.execute(
+        [
+            f"grant usage on schema shared to {name}",
+            f"grant select on shared.theirs to {name}",
+            f"create role {name}_group",
+            f"grant {name}_group to {name}",
+            f"alter role {name} set search_path to shared, public",
+            f"alter role {name} in database {name} set statement_timeout to '7s'",
+            f"alter role {name} connection limit 42",
+        ],
+        database=database,
+    )
+    stage.rotate()
+    current = stage.kv.read(f"svc/{name}")
+    assert current is not None
+    as_new = Server("127.0.0.1", stage.port, current.credential)
+    asked = (
+        "select (select count(*) from theirs) as rows, current_setting('statement_timeout') as timeout, "
+        f"pg_has_role('{name}_group', 'member') as grouped, "
+        "(select rolconnlimit from pg_roles where rolname = session_user) as connections"
+    )
+    assert as_new.query(asked, database=database) == [{"rows": 0, "timeout": "7s", "grouped": True, "connections": 42}]
+
+
+def test_a_schema_that_is_found_by_its_users_name_fails_the_plan_until_it_is_named(stage: Stage) -> None:
+    stage.server.execute([f"create schema {stage.name}"], database=stage.name)
+    with pytest.raises(CannotRotate, match=rf"The schema {stage.name} in database {stage.name} .* alter database"):
+        stage.due()
+    stage.server.execute([f"alter database {stage.name} set search_path to {stage.name}, public"])
+    assert stage.due().rotations
+
+
+def test_a_session_from_before_the_first_rotation_is_one_of_the_old_login(stage: Stage) -> None:
+    rotation = stage.rotation()
+    own = Server("127.0.0.1", stage.port, Credential(stage.name, OLD_PASSWORD))
+    seen = []
+
+    def work(connection: Any) -> Any:
+        async def hold() -> None:
+            await asyncio.to_thread(carry_out, rotation.introduce(), stage.effects())
+            await connection.execute("create table meanwhile (id int)")
+            seen.extend(await asyncio.to_thread(rotation.target.old_sessions, rotation.change))
+
+        return hold()
+
+    own._run(work, stage.name)
+    assert len(seen) == 1
+    rows = stage.server.query(
+        "select tableowner::text from pg_tables where tablename = 'meanwhile'", database=stage.name
+    )
+    assert rows == [{"tableowner": f"{stage.name}_owner"}]
+
+
+def test_a_store_that_begins_anew_does_not_take_old_restarts_for_its_own(stage: Stage) -> None:
+    stage.rotate()
+    stage.kv.delete(f"svc/{stage.name}")
+    stage.server.execute([f"alter role {stage.name} login password '{OLD_PASSWORD}'"])
+    stage.api.merge(
+        f"/api/v1/namespaces/{stage.namespace}/secrets/database",
         {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": "fixed"},
-            "spec": {"selector": {"matchLabels": labels}, "template": template},
+            "stringData": {
+                "URL": f"postgresql://{stage.name}:Walnut%26Pepper%211234@127.0.0.1:{stage.port}/{stage.name}"
+            }
         },
     )
-    with pytest.raises(CannotRotate, match=r"Deployment .*/fixed fixes the user name .* in its variable PGUSER"):
-        stage.due()
+    time.sleep(1)  # seconds tell the two stores apart
+    adopt(stage.name, Credential(stage.name, OLD_PASSWORD), stage.target.log_in, stage.kv)
+    written = len(stage.journal.lines)
+    stage.rotate()
+    assert [line for line in stage.journal.lines[written:] if ".restart.moved." in line]
+
+
+def test_an_administrator_who_cannot_log_in_is_not_adopted(stage: Stage) -> None:
+    stage.kv.delete(f"svc/{stage.name}_admin")
+    with pytest.raises(NotAdopted, match="does not accept this login"):
+        adopt(f"{stage.name}_admin", Credential("postgres", "typo"), stage.admin_login, stage.kv)
+
+
+def test_a_stored_value_that_is_refused_by_now_can_be_adopted_anew(stage: Stage) -> None:
+    stage.server.execute([f"alter role {stage.name} password 'by-hand-1234'"])
+    assert adopt(stage.name, Credential(stage.name, "by-hand-1234"), stage.target.log_in, stage.kv) == 2
 
 
 def test_an_unknown_credential_and_one_never_adopted_are_told_apart(stage: Stage) -> None:
     with pytest.raises(CannotRotate, match=f"'nonsense' is no credential that rotates; there are: {stage.name}"):
-        due(stage.inventory, ["nonsense"], stage.kv, stage.api, now=datetime.now(UTC))
+        due(stage.estate, ["nonsense"], now=datetime.now(UTC))
     stage.kv.delete(f"svc/{stage.name}")
     with pytest.raises(CannotRotate, match=f"{stage.name} was never adopted"):
         stage.due()
@@ -196,13 +301,15 @@ def test_an_unknown_credential_and_one_never_adopted_are_told_apart(stage: Stage
 def test_adopting_needs_a_value_that_logs_in_and_never_overwrites(stage: Stage) -> None:
     stage.kv.delete(f"svc/{stage.name}")
     with pytest.raises(NotAdopted, match="does not accept this login"):
-        adopt(stage.name, Credential(stage.name, "wrong"), stage.target, stage.kv)
+        adopt(stage.name, Credential(stage.name, "wrong"), stage.target.log_in, stage.kv)
     right = Credential(stage.name, OLD_PASSWORD)
-    assert adopt(stage.name, right, stage.target, stage.kv) == 1
-    assert adopt(stage.name, right, stage.target, stage.kv) == 1
-    stage.rotate()
+    assert adopt(stage.name, right, stage.target.log_in, stage.kv) == 1
+    assert adopt(stage.name, right, stage.target.log_in, stage.kv) == 1
     with pytest.raises(NotAdopted, match="managed already"):
-        adopt(stage.name, right, stage.target, stage.kv)
+        adopt(stage.name, Credential("postgres", stage.admin), stage.target.log_in, stage.kv)
+    stage.rotate()
+    with pytest.raises(NotAdopted, match="does not accept this login"):
+        adopt(stage.name, right, stage.target.log_in, stage.kv)
 
 
 def test_a_dead_server_is_no_refusal(stage: Stage) -> None:

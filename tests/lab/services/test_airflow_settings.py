@@ -76,7 +76,7 @@ def test_what_tasks_measure_here_is_marked_as_the_labs(lab: Lab) -> None:
 
 def test_they_read_the_labs_own_inventory(lab: Lab) -> None:
     """In include/ itself Services have names that only a cluster knows."""
-    for environment in (of_components(lab), of_triggerer(lab), of_workers(lab)):
+    for environment in (of_components(lab), of_triggerer(lab)):
         assert environment["INFRA_OPS_INCLUDE"] == str(lab.root / "include")
 
 
@@ -102,7 +102,9 @@ def test_every_node_is_a_connection_with_its_host_key(lab: Lab) -> None:
 def test_workers_in_pods_find_everything_where_their_template_mounts_it(lab: Lab) -> None:
     environment = of_workers(lab)
     assert json.loads(environment["AIRFLOW_CONN_NODE_RPI_1"])["extra"]["key_file"] == "/etc/infra-ops/ssh/id_ed25519"
-    assert environment["VAULT_CACERT"] == "/etc/infra-ops/ca/ca.crt"
+    assert environment["VAULT_CACERT"] == environment["INFRA_OPS_CACERT"] == "/etc/infra-ops/ca/ca.crt"
+    assert of_components(lab)["INFRA_OPS_CACERT"] == str(lab.certs / "ca.crt")
+    assert environment["INFRA_OPS_INCLUDE"] == "/etc/infra-ops/include"
     assert str(lab.credentials) not in " ".join(environment.values())
 
 

@@ -74,13 +74,22 @@ def test_what_is_copied_exists_and_is_let_into_the_build(dockerfile: Path) -> No
         assert any(Path(path).is_relative_to(allowed) for allowed in let_in), path
 
 
+@each
+def test_no_image_holds_an_inventory(dockerfile: Path) -> None:
+    """A node that has pulled the image would go on with an old one."""
+    copied = [part for rest in all_of(dockerfile, "COPY") for part in rest.split()[:-1] if not part.startswith("--")]
+    for file in PROJECT.glob("include/*.yaml"):
+        assert [path for path in copied if file.is_relative_to(PROJECT / path)] == []
+
+
 def test_the_toolbox_holds_what_the_package_imports_outside_of_airflow() -> None:
     """And no more: each of its packages is imported somewhere."""
     lines = (PROJECT / "docker" / "toolbox" / "requirements.txt").read_text().splitlines()
     wanted = {MODULES.get(line, line) for line in lines if not line.startswith("#")}
     files = [file for file in PACKAGE.rglob("*.py") if file.relative_to(PACKAGE).parts[0] not in ("airflow", "web")]
     imported = {module for file in files for module in imports(file)}
-    third_party = imported - set(sys.stdlib_module_names) - {"infra_ops"}
+    # Connections of Airflow are asked for in its workers only (clients/airflow.py).
+    third_party = imported - set(sys.stdlib_module_names) - {"infra_ops", "airflow"}
     assert third_party - {"pydantic_core"} == wanted  # pydantic_core is a part of pydantic
 
 

@@ -1,4 +1,4 @@
-"""The lab's inventory is the real one, but for the addresses of Services."""
+"""The lab's inventory is the real one, but for the addresses of servers."""
 
 from pathlib import Path
 
@@ -13,6 +13,11 @@ ADDRESSES = {
     "databases/postgresql:5432": "127.0.0.1:30001",
     "celery/flower:5555": "127.0.0.1:30002",
     "financial-screener/flower:5555": "127.0.0.1:30003",
+    "monitoring/grafana:80": "127.0.0.1:30004",
+    "airflow/airflow-api-server:8080": "127.0.0.1:30005",
+    "nas.example.org:5001": "127.0.0.1:20001",
+    "pihole.example.org:443": "127.0.0.1:20002",
+    "pihole.example.org:80": "127.0.0.1:20003",
 }
 
 
@@ -50,8 +55,19 @@ def test_a_second_start_replaces_the_copy_of_the_first(tmp_path: Path) -> None:
         ("unknown.databases.svc:5432", "unknown.databases.svc:5432"),
         ("postgresql.databases.svc:54321", "postgresql.databases.svc:54321"),
         ({"host": "elsewhere", "port": 5432}, {"host": "elsewhere", "port": 5432}),
+        ("https://nas.example.org:5001", "https://127.0.0.1:20001"),
+        ("https://nas.example.org:5001/webapi/entry.cgi", "https://127.0.0.1:20001/webapi/entry.cgi"),
+        ("nas.example.org:5001", "127.0.0.1:20001"),
+        ({"host": "nas.example.org", "port": 5001}, {"host": "127.0.0.1", "port": 20001}),
+        ("https://pihole.example.org", "https://127.0.0.1:20002"),
+        ("http://pihole.example.org/admin", "http://127.0.0.1:20003/admin"),
+        ("https://nas.example.org", "https://nas.example.org"),
+        ("https://other.nas.example.org:5001", "https://other.nas.example.org:5001"),
+        ("https://nas.example.org:50011", "https://nas.example.org:50011"),
+        ("pihole.example.org", "pihole.example.org"),
+        ("root@nas.example.org", "root@nas.example.org"),
     ],
 )
 def test_texts_and_pairs_of_host_and_port_are_replaced(node: object, wanted: object) -> None:
-    """A Service that the lab does not have keeps its name."""
+    """What the lab does not have keeps its name; a URL without a port has that of its scheme."""
     assert placed(node, ADDRESSES) == wanted

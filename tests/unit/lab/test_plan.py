@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import K3S_VERSION
+from lab import K3S_VERSION, credentials
 from lab.layout import Lab
 from lab.ports import Ports
 from lab.services.plan import services
@@ -27,3 +27,20 @@ def test_kubelet_and_nodes_claim_the_version_of_the_lab(tmp_path: Path, version:
     for name in ("kubelet", "nodes"):
         assert commands[name][commands[name].index("--k3s-version") + 1] == version
     assert "apiserver" not in commands
+
+
+@pytest.mark.parametrize("with_airflow", [True, False])
+def test_airflows_service_leads_to_the_labs_own_airflow_where_that_runs(tmp_path: Path, with_airflow: bool) -> None:
+    lab = Lab(tmp_path, Ports())
+    commands = {service.name: service.command for service in services(lab, with_airflow=with_airflow)}
+    backends = [word for word in commands["proxy"] if word.startswith("airflow/")]
+    wanted = [f"airflow/airflow-api-server:8080=127.0.0.1:{lab.ports.of('airflow')}"] if with_airflow else []
+    assert backends == wanted
+
+
+def test_no_password_is_on_a_command_line(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, Ports())
+    credentials.invent(lab.credentials)
+    words = [word for service in services(lab, with_celery=True) for word in service.command]
+    passwords = [credentials.read(lab.credentials, name) for name in credentials.USERS]
+    assert [word for word in words if any(password in word for password in passwords)] == []

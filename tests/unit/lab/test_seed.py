@@ -91,6 +91,33 @@ def test_the_copies_are_those_that_the_inventory_lists() -> None:
             assert copy.items() >= wanted.items()
 
 
+def test_grafana_and_its_sidecars_have_the_secrets_password_in_their_environment() -> None:
+    """A sidecar that does not keep the old one could not show what a rotation in the wrong order does."""
+    (pod,) = (
+        item["spec"]["template"]["spec"]
+        for item in everything()
+        if item["kind"] == "Deployment" and item["metadata"]["name"] == "grafana"
+    )
+    environments = [{entry["name"]: entry for entry in container["env"]} for container in pod["containers"]]
+    key = {"secretKeyRef": {"name": "grafana", "key": "admin-password"}}
+    assert [container["name"] for container in pod["containers"]] == [
+        "grafana",
+        "grafana-sc-dashboard",
+        "grafana-sc-datasources",
+    ]
+    assert environments[0]["GF_SECURITY_ADMIN_PASSWORD"]["valueFrom"] == key
+    assert [each["REQ_PASSWORD"]["valueFrom"] for each in environments[1:]] == [key, key]
+    for each in environments[1:]:  # a variable is known to those after it only
+        assert list(each).index("POD_IP") < list(each).index("REQ_URL")
+    assert {"name": "data", "persistentVolumeClaim": {"claimName": "grafana-data"}} in pod["volumes"]
+
+
+def test_a_service_leads_to_the_containers_port() -> None:
+    ports = {item["metadata"]["name"]: item["spec"]["ports"][0] for item in places(load()) if item["kind"] == "Service"}
+    assert (ports["grafana"]["port"], ports["grafana"]["targetPort"]) == (80, 3000)
+    assert "targetPort" not in ports["prometheus"]
+
+
 def test_an_object_follows_the_namespace_and_the_account_that_it_needs() -> None:
     seen: set[tuple[str, str, str]] = set()
     for item in everything():
@@ -132,6 +159,7 @@ def test_an_unreadable_seed_file_is_named(tmp_path: Path) -> None:
 def test_every_image_of_the_seed_can_be_pulled() -> None:
     """An image that lab/images.yaml does not list leaves its pods in ImagePullBackOff."""
     known = set(yaml.safe_load((PROJECT / "lab" / "images.yaml").read_text()))
-    wanted = {workload.image for namespace in load().namespaces.values() for workload in namespace.workloads}
+    workloads = [workload for namespace in load().namespaces.values() for workload in namespace.workloads]
+    wanted = {container.image for workload in workloads for container in (workload, *workload.sidecars)}
     names = {image.rpartition(":")[0].removeprefix("docker.io/").removeprefix("library/") for image in wanted}
     assert names <= known

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from infra_ops.include import inventory
-from infra_ops.models.inventory import Flower
+from infra_ops.models.services import Flower
 
 MANIFESTS = Path(__file__).parents[3] / "include" / "manifests" / "infra-ops"
 OBJECTS: list[dict[str, Any]] = [
@@ -19,7 +19,9 @@ OBJECTS: list[dict[str, Any]] = [
     for name in yaml.safe_load((MANIFESTS / "kustomization.yaml").read_text())["resources"]
     for item in yaml.safe_load_all((MANIFESTS / name).read_text())
 ]
-CHART_ACCOUNTS = {("airflow", "airflow-triggerer")}  # made by Airflow's Helm chart
+# Made by Airflow's Helm chart, and by the runbook that deploys the component.
+ELSEWHERE = {("airflow", "airflow-triggerer"), ("openbao", "openbao")}
+BUILT_IN = {"system:auth-delegator"}
 
 
 def of_kind(*kinds: str) -> list[dict[str, Any]]:
@@ -45,9 +47,15 @@ def test_nothing_is_written_across_the_whole_cluster() -> None:
 
 
 def test_secrets_are_reached_by_name_only() -> None:
-    """To list or watch Secrets is to read them all."""
+    """To list or watch Secrets is to read them all: only who looks for forgotten copies may, and may nothing more. A
+    right to create cannot be given by name.
+    """
+    finder = "ClusterRole /infra-ops-copy-finder"
+    assert [rule for role, rule in rules() if role == finder] == [
+        {"apiGroups": [""], "resources": ["secrets", "configmaps"], "verbs": ["list"]}
+    ]
     for role, rule in rules():
-        if "secrets" in rule["resources"]:
+        if "secrets" in rule["resources"] and role != finder and rule["verbs"] != ["create"]:
             assert rule["resources"] == ["secrets"], role
             assert rule["resourceNames"], role
             assert set(rule["verbs"]) == {"get", "patch"}, role
@@ -58,9 +66,12 @@ def test_every_binding_names_a_role_and_an_account_that_exist() -> None:
     accounts = {(item["metadata"]["namespace"], item["metadata"]["name"]) for item in of_kind("ServiceAccount")}
     for binding in of_kind("RoleBinding", "ClusterRoleBinding"):
         namespace = binding["metadata"].get("namespace") if binding["roleRef"]["kind"] == "Role" else None
-        assert (binding["roleRef"]["kind"], namespace, binding["roleRef"]["name"]) in roles
+        assert (
+            binding["roleRef"]["name"] in BUILT_IN
+            or (binding["roleRef"]["kind"], namespace, binding["roleRef"]["name"]) in roles
+        )
         for subject in binding["subjects"]:
-            assert (subject["namespace"], subject["name"]) in accounts | CHART_ACCOUNTS
+            assert (subject["namespace"], subject["name"]) in accounts | ELSEWHERE
 
 
 def test_the_rotating_account_reaches_the_copies_that_the_inventory_knows_and_no_other_secret() -> None:
@@ -73,10 +84,25 @@ def test_the_rotating_account_reaches_the_copies_that_the_inventory_knows_and_no
     reached = {
         role["metadata"]["namespace"]: set(rule["resourceNames"])
         for role in of_kind("Role")
+        if role["metadata"]["name"] == "credential-writer"
         for rule in role["rules"]
         if "secrets" in rule["resources"]
     }
     assert reached == known
+
+
+def test_the_rotating_account_restarts_workloads_only_where_a_consumer_is_restarted() -> None:
+    wanted = set()
+    for credential in inventory().credentials.values():
+        wanted |= {consumer.secret.namespace for consumer in credential.consumers if consumer.restart}
+        if isinstance(credential.target, Flower):
+            wanted.add(credential.target.namespace)
+    assert wanted == {
+        role["metadata"]["namespace"]
+        for role in of_kind("Role")
+        for rule in role["rules"]
+        if "deployments" in rule["resources"] and "patch" in rule["verbs"]
+    }
 
 
 @pytest.mark.parametrize("area", sorted(path.stem for path in (MANIFESTS / "pod-templates").glob("*.yaml")))

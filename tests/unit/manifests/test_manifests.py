@@ -16,14 +16,18 @@ from airflow.providers.cncf.kubernetes.get_provider_info import get_provider_inf
 from airflow.providers.hashicorp.secrets.vault import VaultBackend
 
 from infra_ops.airflow.tool_pod import IMAGE
+from infra_ops.models.schemas import FILES
 from lab.apiserver.podsecurity import violations
 from lab.apiserver.schemas import Schemas
 from lab.apiserver.validation import check
 
 PROJECT = Path(__file__).parents[3]
-MANIFESTS = PROJECT / "include" / "manifests" / "infra-ops"
+INCLUDE = PROJECT / "include"
+MANIFESTS = INCLUDE / "manifests" / "infra-ops"
+STORE = INCLUDE / "manifests" / "openbao"
 PODS = [*sorted((MANIFESTS / "pod-templates").glob("*.yaml")), MANIFESTS / "console.yaml"]
-VALUES = yaml.safe_load((MANIFESTS / "airflow-values.yaml").read_text())
+VALUES_FILE = MANIFESTS / "airflow-values.yaml"
+VALUES = yaml.safe_load(VALUES_FILE.read_text())
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +39,7 @@ def schemas() -> Schemas:
 def applied() -> list[dict[str, Any]]:
     """What `kubectl apply -k` would send."""
     kubectl = Path(sys.executable).parent / "kubectl"
-    result = subprocess.run([kubectl, "kustomize", MANIFESTS], capture_output=True, text=True)
+    result = subprocess.run([kubectl, "kustomize", INCLUDE], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     return list(yaml.safe_load_all(result.stdout))
 
@@ -90,9 +94,30 @@ def test_workers_and_triggerer_look_for_the_store_in_the_same_place(worker: dict
 
 
 def test_workers_and_components_find_the_cluster_in_the_same_way(worker: dict[str, str]) -> None:
-    (variable,) = VALUES["env"]
+    (variable,) = [each for each in VALUES["env"] if each["name"] == "AIRFLOW_CONN_KUBERNETES_DEFAULT"]
     assert worker[variable["name"]] == variable["value"]
     assert json.loads(variable["value"])["conn_type"] == "kubernetes"
+
+
+def test_the_cluster_gets_the_inventory_as_it_is_here(applied: list[dict[str, Any]]) -> None:
+    (data,) = [item["data"] for item in applied if item["metadata"]["name"] == "infra-ops-include"]
+    assert data == {f"{name}.yaml": (INCLUDE / f"{name}.yaml").read_text() for name in FILES}
+
+
+@pytest.mark.parametrize("where", [*PODS, VALUES_FILE], ids=lambda file: file.stem)
+def test_whatever_runs_this_package_reads_the_inventory_from_the_cluster(where: Path) -> None:
+    """From where both images look for it; a mount with subPath would never follow a change."""
+    parsed = yaml.safe_load(where.read_text())
+    volumes, mounts = (
+        (parsed["spec"]["volumes"], parsed["spec"]["containers"][0]["volumeMounts"])
+        if where in PODS
+        else (parsed["volumes"], parsed["volumeMounts"])  # of every component
+    )
+    (name,) = [volume["name"] for volume in volumes if volume.get("configMap") == {"name": "infra-ops-include"}]
+    (mount,) = [mount for mount in mounts if mount["name"] == name]
+    assert mount == {"name": name, "mountPath": "/etc/infra-ops/include", "readOnly": True}
+    for dockerfile in PROJECT.glob("docker/*/Dockerfile"):
+        assert f"INFRA_OPS_INCLUDE={mount['mountPath']} " in dockerfile.read_text()
 
 
 def test_every_setting_in_the_chart_values_is_one_that_this_airflow_knows() -> None:
@@ -109,3 +134,29 @@ def test_the_names_of_the_images_carry_the_version_of_this_package(worker: dict[
     console = yaml.safe_load((MANIFESTS / "console.yaml").read_text())
     for image in (IMAGE, worker["INFRA_OPS_TOOLBOX_IMAGE"], console["spec"]["containers"][0]["image"]):
         assert image.endswith(f"infra-ops/toolbox:{version[1]}")  # a registry may stand before it
+
+
+@pytest.mark.parametrize("file", ["server.yaml", "scratch.yaml"])
+def test_the_pods_of_the_store_are_restricted_and_read_their_keys_from_secrets(file: str, schemas: Schemas) -> None:
+    found = list(yaml.safe_load_all((STORE / file).read_text()))
+    for item in found:
+        assert faults(schemas, item) == [], item["metadata"]["name"]
+    (template,) = [item["spec"]["template"] for item in found if item["kind"] == "StatefulSet"]
+    assert violations("restricted", template["metadata"], template["spec"]) == []
+    assert {v["secret"]["secretName"] for v in template["spec"]["volumes"] if "secret" in v} == {
+        "openbao-seal",
+        "openbao-tls",
+    }
+
+
+def test_a_snapshot_is_restored_into_the_version_that_it_was_taken_of() -> None:
+    """The two StatefulSets differ in what they must; an image of one alone would prove nothing about the other."""
+    images = set(
+        re.findall(r"image: (\S+)", (STORE / "server.yaml").read_text() + (STORE / "scratch.yaml").read_text())
+    )
+    assert images == {"openbao/openbao:2.7.2"}
+
+
+def test_the_stores_manifests_hold_no_secret() -> None:
+    for file in STORE.glob("*.yaml"):
+        assert "Secret" not in {item["kind"] for item in yaml.safe_load_all(file.read_text())}

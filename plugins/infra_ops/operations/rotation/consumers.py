@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from urllib.parse import quote
 
 from infra_ops.clients.effects import Effects
 from infra_ops.clients.kubernetes import Cluster
-from infra_ops.facts.workloads import literals_of, readers, template
+from infra_ops.facts.readers import reading_specs, texts_of
+from infra_ops.models.consumers import Consumer, SecretRef
 from infra_ops.models.credentials import Credential
-from infra_ops.models.inventory import Consumer, SecretRef
 from infra_ops.models.plans import Step
 from infra_ops.operations.actions import Action
 from infra_ops.operations.rotation.targets.target import CannotRotate, Change
@@ -43,6 +44,17 @@ def sync(cluster: Cluster, change: Change, consumer: Consumer) -> Action:
     return Action(step, look, do)
 
 
+def refuse_nobody(cluster: Cluster, consumers: list[Consumer]) -> None:
+    """Raises CannotRotate when nobody is found who reads a copy: it could not be proved that its reader has moved."""
+    for consumer in consumers:
+        secret = consumer.secret
+        if consumer.restart and not any(reading_specs(cluster, secret.namespace, secret.name)):
+            raise CannotRotate(
+                f"Nobody is found who reads Secret {secret.namespace}/{secret.name}. If nobody does, or only when it "
+                "starts by itself, say so: `restart: false` for this consumer in the inventory."
+            )
+
+
 def refuse_fixed_usernames(cluster: Cluster, consumers: list[Consumer], username: str) -> None:
     """Raises CannotRotate when a consumer would go on using the old user name although the login changes."""
     for problem in _fixed_usernames(cluster, consumers, username):
@@ -50,6 +62,7 @@ def refuse_fixed_usernames(cluster: Cluster, consumers: list[Consumer], username
 
 
 def _fixed_usernames(cluster: Cluster, consumers: list[Consumer], username: str) -> Iterator[str]:
+    name = _as_user(username)
     for consumer in consumers:
         secret = consumer.secret
         place = f"Secret {secret.namespace}/{secret.name}"
@@ -58,14 +71,26 @@ def _fixed_usernames(cluster: Cluster, consumers: list[Consumer], username: str)
                 f"{place} takes only the password, so its readers have the user name {username!r} from elsewhere. The "
                 "next login is another user: put {username} into one of its fields in the inventory first."
             )
-        for workload in readers(cluster, secret.namespace, secret.name):
-            pod = (template(cluster, workload) or {}).get("spec", {})
-            for name, value in literals_of(pod):
-                if value == username:
+        for key, value in secret.fields.items():
+            if name.search(f"{key}={value}"):
+                yield f"{place} has the user name {username!r} fixed in its field {key}: write {{username}} there."
+        for who, pod in reading_specs(cluster, secret.namespace, secret.name):
+            for where, text in texts_of(cluster, secret.namespace, pod):
+                if name.search(text):
                     yield (
-                        f"{workload} fixes the user name {username!r} in its variable {name}. The next login is "
-                        f"another user: take it from {place} first."
+                        f"{who} fixes the user name {username!r} in {where}. The next login is another user: take it "
+                        f"from {place} first."
                     )
+
+
+def _as_user(name: str) -> re.Pattern[str]:
+    """Finds a name where user names stand: `PGUSER=x`, `user: x`, `-U x`, `//x:`. A database may have the same one."""
+    quoted = rf"{re.escape(name)}(?![\w.-])"
+    return re.compile(
+        rf"(?i:user|username|login|role)[\"']?\s*[=:]\s*[\"']?{quoted}"
+        rf"|//{re.escape(name)}[:@]|(?:^|\s)-U\s*{quoted}|--user(?:name)?\s+{quoted}",
+        re.MULTILINE,
+    )
 
 
 def _encoded(secret: SecretRef, credential: Credential) -> dict[str, str]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from infra_ops.clients.effects import Effects
 from infra_ops.clients.kubernetes import Cluster
-from infra_ops.facts.workloads import Workload, readers, template
+from infra_ops.facts.workloads import Workload, template
 from infra_ops.models.plans import Step
 from infra_ops.operations.actions import Action
 from infra_ops.operations.rotation.targets.target import Change
@@ -15,16 +15,12 @@ from infra_ops.operations.rotation.targets.target import Change
 STAGES = ("accepting", "moved", "refusing")
 
 
-def restarts(cluster: Cluster, change: Change, namespace: str, secret: str, *, stage: str) -> list[Action]:
-    """One action for each workload that reads the Secret. Lists the namespace's workloads (raises ClusterError)."""
-    return [_restart(cluster, change, workload, stage) for workload in readers(cluster, namespace, secret)]
-
-
-def _restart(cluster: Cluster, change: Change, workload: Workload, stage: str) -> Action:
+def restart(cluster: Cluster, change: Change, workload: Workload, stage: str) -> Action:
+    """The action that lets a workload start again, with a mark of the rotation and its stage."""
     annotation = f"infra-ops/{change.credential_id.replace('_', '-')}"
     marks = [f"{change.rotation_id}.{name}" for name in STAGES[STAGES.index(stage) :]]
     step = Step(
-        f"{change.credential_id}.restart.{stage}.{workload.namespace}.{workload.name}",
+        f"{change.credential_id}.restart.{stage}.{workload.kind}.{workload.namespace}.{workload.name}",
         str(workload),
         before="started earlier",
         after=f"restarted for {change.new_version} ({stage})",

@@ -22,7 +22,7 @@ class Instance:
     """The task instance of one run, as its tasks see it: XComs, states of tasks, what Airflow knows of other runs."""
 
     def __init__(self) -> None:
-        self.dag_id, self.run_id, self.task_id = "lamps", RUN, ""
+        self.dag_id, self.run_id, self.task_id, self.try_number = "lamps", RUN, "", 1
         self.xcoms: dict[tuple[str, str], Any] = {}
         self.states: dict[str, str | None] = {}
         self.unfinished: set[str] = set()

@@ -53,7 +53,7 @@ class Lamps:
         wanted = self._wanted()
         groups = {group: [_switch(lamp)] for group, lamp in GROUPS.items() if lamp in wanted}
         rest = tuple(f"{lamp} is on already." for lamp in WORLD if lamp not in wanted)
-        return Work({name: groups.get(name, []) for name in GROUPS}, wanted, {"lamps": wanted}, rest)
+        return Work({name: groups.get(name, []) for name in GROUPS}, {"accepted": wanted}, {"lamps": wanted}, rest)
 
     def reversible(self) -> Sequence[Action]:
         return [_switch("red")] if WORLD["green"] == "off" else []

@@ -36,7 +36,7 @@ def test_a_run_that_only_plans_skips_every_step_and_changes_nothing() -> None:
 def test_a_runbook_that_approves_itself_goes_on_with_what_it_planned() -> None:
     run = started(mode="apply")
     run.execute("plan")
-    assert run.xcom("plan", "subjects") == ["red", "green"]
+    assert run.xcom("plan", "subjects") == {"accepted": ["red", "green"]}
 
 
 def test_the_named_plan_is_carried_out() -> None:

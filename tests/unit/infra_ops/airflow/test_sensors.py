@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.exceptions import AirflowFailException, TaskDeferred
+from airflow.exceptions import AirflowFailException, TaskDeferralError, TaskDeferred
 from airflow.utils.module_loading import import_string
 
 from infra_ops.airflow.triggers import CheckTrigger
@@ -62,6 +62,36 @@ def test_a_sensor_waits_without_a_worker_for_the_subjects_of_the_plan(applying: 
     assert arguments["subjects"] == ["red", "green"]
     again = import_string(path)(**arguments)
     assert again.serialize() == (path, arguments)
+
+
+def resumed(run: Run, next_method: str, **next_kwargs: Any) -> None:
+    """What Airflow does with a deferred task."""
+    sensor = run.dag.get_task("accepted")
+    run.instance.task_id = "accepted"
+    sensor.resume_execution(next_method, next_kwargs, run.context())
+
+
+def test_a_retry_measures_anew_although_airflow_still_has_the_event_of_the_try_before(applying: Run) -> None:
+    stale = asyncio.run(first_event(trigger(["red", "green"], wait=0)))
+    applying.instance.try_number = 2
+    with pytest.raises(TaskDeferred) as waiting:
+        resumed(applying, "measured", event=stale, begun_in_try=1)
+    assert waiting.value.kwargs == {"begun_in_try": 2}
+
+
+def test_the_event_of_this_try_counts(applying: Run) -> None:
+    event = asyncio.run(first_event(trigger(["red", "green"], wait=0)))
+    with pytest.raises(AirflowFailException, match="Not so within"):
+        resumed(applying, "measured", event=event, begun_in_try=1)
+
+
+def test_a_trigger_that_broke_fails_the_try_and_the_next_one_measures(applying: Run) -> None:
+    """Airflow hands the failure of the trigger to every retry, too."""
+    with pytest.raises(TaskDeferralError):
+        resumed(applying, "__fail__", error="Trigger failure", traceback=["a fault"])
+    lamps.WORLD.update(red="on", green="on")
+    resumed(applying, "__fail__", error="Trigger failure", traceback=["a fault"])
+    assert len(applying.xcom("accepted", "outcomes")) == 2
 
 
 def test_airflow_ends_a_wait_whose_measurement_hangs(applying: Run) -> None:
@@ -157,7 +187,7 @@ def test_measurements_run_one_at_a_time_and_not_in_the_loop_of_all_triggers(
 def test_a_sensor_that_ran_out_of_time_fails_with_the_last_outcomes_and_is_not_retried(applying: Run) -> None:
     event = asyncio.run(first_event(trigger(["red", "green"], wait=0)))
     with pytest.raises(AirflowFailException, match="Not so within 600 s:\nK901 red: expected on, saw off"):
-        applying.execute("accepted", "measured", event=event)
+        applying.execute("accepted", "measured", event=event, begun_in_try=1)
     assert "K901 green" in applying.xcom("accepted", "problem")
     assert len(applying.xcom("accepted", "outcomes")) == 2
 

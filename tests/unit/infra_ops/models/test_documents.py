@@ -18,6 +18,8 @@ class Tree(Document):
 
 
 GOOD = "name: oak\nleaves:\n  - kind: Deployment\n  - {kind: StatefulSet, replicas: 2}\n"
+QUOTE = "if it is meant as text, put it in quotes"
+NESTED = "tree.yaml, line 1: the document: it is nested too deeply, or an alias stands for what it is a part of."
 
 
 def test_a_good_document_becomes_a_model() -> None:
@@ -42,6 +44,26 @@ def test_a_good_document_becomes_a_model() -> None:
         ),
         (GOOD.replace("name: oak", "name: 3"), "tree.yaml, line 1: name: found 3; input should be a valid string."),
         ("name: [", "tree.yaml, line 1: this is not YAML: expected the node content, but found '<stream end>'."),
+        (
+            GOOD.replace("oak", "2020-13-45"),
+            f"tree.yaml, line 1: this is not YAML: '2020-13-45' is no timestamp; {QUOTE}.",
+        ),
+        (
+            GOOD.replace("replicas: 2", "replicas: !!int two"),
+            f"tree.yaml, line 4: this is not YAML: 'two' is no int; {QUOTE}.",
+        ),
+        (
+            "name: !!bool maybe",
+            f"tree.yaml, line 1: this is not YAML: 'maybe' is no bool; {QUOTE}.",
+        ),
+        ("{[a]: b}", "tree.yaml, line 1: this is not YAML: found unhashable key."),
+        ("&a [*a]", NESTED),
+        ("leaves: &a\n  - leaves: *a\n", NESTED),
+        ('"co\\nlour": red', "tree.yaml, line 1: the document: name is missing."),
+        (
+            GOOD + '"co\\nlour": red\n',
+            "tree.yaml, line 5: co lour: co lour is not known here; check the spelling or remove it.",
+        ),
         ("name: a\nname: b\nleaves: []\n", "tree.yaml, line 2: name stands twice in one mapping; keep one."),
         ("", "tree.yaml, line 1: the document: found nothing; input should be a valid dictionary or instance of Tree."),
     ],

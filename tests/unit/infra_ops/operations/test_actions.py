@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from infra_ops.clients import retries
 from infra_ops.clients.effects import Effects, PlanMode
 from infra_ops.models.plans import PlanRefused, Step
+from infra_ops.models.problems import Problem, Refusal
 from infra_ops.operations.actions import (
     Action,
     CannotTakeBack,
@@ -90,6 +92,75 @@ def test_taking_back_restores_and_leaves_alone_what_was_not_done(effects: Effect
 def test_a_step_without_a_way_back_says_so(effects: Effects) -> None:
     with pytest.raises(CannotTakeBack, match="there is no way back"):
         take_back([Lamp("on").action(undo=False)], effects)
+
+
+@dataclass
+class Flaky(Lamp):
+    """Each switching takes the next of `answers`: "fine", "lost" (it is done, nobody hears of it) or "failed"."""
+
+    answers: list[str] = field(default_factory=list)
+
+    def set(self, state: str) -> None:
+        answer = self.answers.pop(0)
+        if answer != "failed":
+            super().set(state)
+        if answer != "fine":
+            raise Problem(f"The lamp does not answer: {answer}.")
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "PAUSE", 0)
+
+
+def test_an_effect_whose_answer_was_lost_is_not_repeated(effects: Effects, notebook: Notebook) -> None:
+    lamp, said = Flaky(answers=["lost"]), []
+    carry_out([lamp.action()], effects, said.append)
+    assert (lamp.state, len(notebook.lines)) == ("on", 1)
+    assert said[0] == "lamp.on: The lamp does not answer: lost. It was done all the same."
+
+
+@pytest.mark.usefixtures("at_once")
+def test_an_effect_that_failed_is_tried_again_a_few_times(effects: Effects) -> None:
+    lamp = Flaky(answers=["failed", "failed", "fine"])
+    carry_out([lamp.action()], effects)
+    assert lamp.state == "on"
+    lamp = Flaky(answers=["failed", "failed", "failed", "fine"])
+    with pytest.raises(Problem, match="does not answer: failed"):
+        carry_out([lamp.action()], effects)
+    assert lamp.answers == ["fine"]
+
+
+def test_an_effect_that_came_through_is_not_repeated_because_the_next_one_failed(effects: Effects) -> None:
+    """A wrong login counts each time: only a new run tries it again."""
+    lamp, tried = Flaky(answers=["failed", "fine"]), []
+
+    def probe_and_note(effects: Effects) -> None:
+        effects.do("lamp.on", "try a wrong login", lambda: tried.append(1))
+        effects.do("lamp.on", "switch on", lambda: lamp.set("on"))
+
+    with pytest.raises(Problem, match="does not answer"):
+        carry_out([Action(lamp.action().step, lambda: lamp.state, probe_and_note)], effects)
+    assert tried == [1]
+
+
+def test_a_refusal_is_not_tried_again(effects: Effects) -> None:
+    tried = []
+
+    def refuse(effects: Effects) -> None:
+        tried.append(1)
+        raise Refusal("Nobody may.")
+
+    with pytest.raises(Refusal):
+        carry_out([Action(Lamp().action().step, lambda: "off", refuse)], effects)
+    assert tried == [1]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_taking_back_bears_lost_answers_and_failures(effects: Effects) -> None:
+    lost, failed = Flaky("on", answers=["lost"]), Flaky("on", answers=["failed", "fine"])
+    take_back([lost.action(), failed.action()], effects)
+    assert (lost.state, failed.state) == ("off", "off")
 
 
 def test_plan_mode_refuses_every_effect(notebook: Notebook) -> None:

@@ -10,5 +10,5 @@ path "infra/data/rotation/pending/+" {
   capabilities = ["create", "read", "update"]
 }
 path "infra/metadata/rotation/pending/+" {
-  capabilities = ["read", "delete"]
+  capabilities = ["read", "patch", "delete"]
 }

@@ -12,30 +12,33 @@ from collections.abc import Sequence
 from infra_ops.clients.effects import Effects
 from infra_ops.clients.http import log_in
 from infra_ops.clients.kubernetes import Cluster
-from infra_ops.facts.workloads import Workload, readers
+from infra_ops.facts.readers import readers
+from infra_ops.facts.workloads import Workload
+from infra_ops.models.copies import Place
 from infra_ops.models.credentials import Credential, Login
-from infra_ops.models.inventory import Flower
 from infra_ops.models.plans import Step
+from infra_ops.models.services import Flower
 from infra_ops.operations.actions import Action
-from infra_ops.operations.rotation.restarts import restarts
-from infra_ops.operations.rotation.targets.target import CannotRotate, Change
+from infra_ops.operations.rotation.restarts import restart
+from infra_ops.operations.rotation.targets.target import CannotRotate, Change, Target
 
 
-class FlowerTarget:
+class FlowerTarget(Target):
     def __init__(self, spec: Flower, cluster: Cluster) -> None:
         self._spec = spec
         self._cluster = cluster
         self._path = f"/api/v1/namespaces/{spec.namespace}/secrets/{spec.secret}"
         self.where = f"Flower {spec.url}"
 
-    def next_username(self, current: str) -> str:
-        return current
-
-    def prepare(self, change: Change) -> Sequence[Action]:
-        return []
-
     def introduce(self, change: Change) -> Sequence[Action]:
-        """Old and new together; a login list that holds the new one already is left as it is."""
+        return [self._accept(change), *self._restarts(change, "accepting")]
+
+    def reversible(self, change: Change) -> Sequence[Action]:
+        """First the list, then the restarts: the other way round Flower would start again with the new login in it."""
+        return [*self._restarts(change, "accepting"), self._accept(change)]
+
+    def _accept(self, change: Change) -> Action:
+        """Old and new together; whoever else may log in stays."""
         step = Step(
             f"{change.credential_id}.set",
             f"Secret {self._spec.namespace}/{self._spec.secret}, key {self._spec.key}",
@@ -51,12 +54,14 @@ class FlowerTarget:
             return step.before if _pair(old) in logins else "accepts neither"
 
         def both(effects: Effects) -> None:
-            self._write(effects, step.id, [old, change.new()], "accept the new login beside the old one")
+            logins = [*self._logins(), _pair(change.new())]
+            self._write(effects, step.id, logins, "accept the new login beside the old one")
 
-        def only_old(effects: Effects) -> None:
-            self._write(effects, step.id, [old], "accept only the old login again")
+        def without_new(effects: Effects) -> None:
+            logins = [login for login in self._logins() if login != _pair(change.new())]
+            self._write(effects, step.id, logins, "accept the new login no longer")
 
-        return [Action(step, look, both, undo=only_old), *self._restarts(change, "accepting")]
+        return Action(step, look, both, undo=without_new)
 
     def retire(self, change: Change) -> Sequence[Action]:
         step = Step(
@@ -70,7 +75,8 @@ class FlowerTarget:
             return step.before if _pair(change.old.credential) in self._logins() else step.after
 
         def do(effects: Effects) -> None:
-            self._write(effects, step.id, [change.new()], "accept only the new login")
+            logins = [login for login in self._logins() if login != _pair(change.old.credential)]
+            self._write(effects, step.id, logins, "accept the old login no longer")
 
         return [Action(step, look, do), *self._restarts(change, "refusing")]
 
@@ -80,11 +86,11 @@ class FlowerTarget:
     def workloads(self) -> list[Workload]:
         return readers(self._cluster, self._spec.namespace, self._spec.secret)
 
-    def sessions(self, username: str) -> None:
-        return None
+    def own_places(self) -> list[Place]:
+        return [Place("Secret", self._spec.namespace, self._spec.secret, self._spec.key)]
 
     def _restarts(self, change: Change, stage: str) -> list[Action]:
-        return restarts(self._cluster, change, self._spec.namespace, self._spec.secret, stage=stage)
+        return [restart(self._cluster, change, workload, stage) for workload in self.workloads()]
 
     def _secret(self) -> dict[str, object]:
         return self._cluster.get(self._path)
@@ -99,9 +105,9 @@ class FlowerTarget:
             )
         return base64.b64decode(encoded).decode().split(",")
 
-    def _write(self, effects: Effects, step: str, logins: list[Credential], what: str) -> None:
+    def _write(self, effects: Effects, step: str, logins: list[str], what: str) -> None:
         version = self._secret()["metadata"]["resourceVersion"]  # type: ignore[index]
-        value = base64.b64encode(",".join(map(_pair, logins)).encode()).decode()
+        value = base64.b64encode(",".join(logins).encode()).decode()
         patch = {"metadata": {"resourceVersion": version}, "data": {self._spec.key: value}}
         effects.do(step, what, lambda: self._cluster.merge(self._path, patch))
 

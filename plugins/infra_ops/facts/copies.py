@@ -1,0 +1,63 @@
+"""Where a value stands in the cluster: Secrets, ConfigMaps, workloads that write it out, and connections of Airflow.
+
+Each kind is listed once, for however many values. What a Helm release or a Velero backup has kept is not looked at.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+
+from infra_ops.clients.airflow import AirflowApi, connection_text
+from infra_ops.clients.kubernetes import Cluster, ClusterError
+from infra_ops.models.copies import Place, pattern
+
+WORKLOADS = {
+    "Deployment": "/apis/apps/v1/deployments",
+    "StatefulSet": "/apis/apps/v1/statefulsets",
+    "DaemonSet": "/apis/apps/v1/daemonsets",
+    "CronJob": "/apis/batch/v1/cronjobs",
+    "HelmChart": "/apis/helm.cattle.io/v1/helmcharts",
+    "HelmChartConfig": "/apis/helm.cattle.io/v1/helmchartconfigs",
+}
+
+
+def find_copies(cluster: Cluster, api: AirflowApi | None, values: Mapping[str, str]) -> dict[str, list[Place]]:
+    """The places of each of `values` (id -> value), sorted. Raises ClusterError, HttpError."""
+    patterns = {id_: pattern(value) for id_, value in values.items()}
+    found: dict[str, set[Place]] = {id_: set() for id_ in values}
+    for place, content in _places(cluster, api):
+        for id_, looked_for in patterns.items():
+            if looked_for.search(content):
+                found[id_].add(place)
+    return {id_: sorted(places) for id_, places in found.items()}
+
+
+def _places(cluster: Cluster, api: AirflowApi | None) -> Iterator[tuple[Place, bytes]]:
+    for item in cluster.list("/api/v1/secrets"):
+        for key, value in (item.get("data") or {}).items():
+            yield _place("Secret", item, key), base64.b64decode(value)
+    for item in cluster.list("/api/v1/configmaps"):
+        for key, value in (item.get("data") or {}).items():
+            yield _place("ConfigMap", item, key), value.encode()
+        for key, value in (item.get("binaryData") or {}).items():
+            yield _place("ConfigMap", item, key), base64.b64decode(value)
+    for kind, path in WORKLOADS.items():
+        for item in _listed(cluster, path):
+            yield _place(kind, item), json.dumps(item["spec"]).encode()
+    for id_ in api.connection_ids() if api else []:
+        yield Place("connection of Airflow", "", id_), connection_text(id_)
+
+
+def _place(kind: str, item: Mapping[str, Mapping[str, str]], key: str = "") -> Place:
+    return Place(kind, item["metadata"]["namespace"], item["metadata"]["name"], key)
+
+
+def _listed(cluster: Cluster, path: str) -> Iterator[dict[str, dict[str, str]]]:
+    """Nothing, where the cluster does not know the kind."""
+    try:
+        yield from cluster.list(path)
+    except ClusterError as error:
+        if error.status != 404:
+            raise

@@ -1,0 +1,9 @@
+"""Airflow as every target."""
+
+from __future__ import annotations
+
+from tests.conformance.suite import TargetConformance
+
+
+class TestAirflow(TargetConformance):
+    kind = "airflow"

@@ -1,0 +1,9 @@
+"""Grafana as every target."""
+
+from __future__ import annotations
+
+from tests.conformance.suite import TargetConformance
+
+
+class TestGrafana(TargetConformance):
+    kind = "grafana"

@@ -1,0 +1,10 @@
+"""Postgres as every target."""
+
+from __future__ import annotations
+
+from tests.conformance.suite import TargetConformance
+
+
+class TestPostgres(TargetConformance):
+    kind = "postgres"
+    end_user = "X_b"
