@@ -14,7 +14,7 @@ HELD = {"image": "rancher/mirrored-pause"}
 
 def test_pods_spread_over_all_nodes(pods: Pods, api: client.CoreV1Api) -> None:
     wait_until(lambda: not any(node.spec.taints for node in api.list_node().items))  # new ones are, for a moment
-    for number in range(16):
+    for number in range(40):  # they outweigh what other tests may have left on some nodes
         pods.create(f"spread-{number}", HELD)
     wait_until(lambda: all(pod.spec.node_name for pod in pods.all()))
     assert len(Counter(pod.spec.node_name for pod in pods.all())) == 8
