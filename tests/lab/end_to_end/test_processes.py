@@ -22,7 +22,10 @@ def processes(lab: Lab) -> list[psutil.Process]:
 
 def test_no_password_is_on_a_command_line(lab: Lab) -> None:
     passwords = {name: Path(path).read_text().strip() for name, path in lab.state["credentials"].items()}
-    lines = {" ".join(process.cmdline()) for process in processes(lab)}
+    lines = set()
+    for process in processes(lab):
+        with contextlib.suppress(psutil.NoSuchProcess):  # tasks come and go
+            lines.add(" ".join(process.cmdline()))
     assert len(lines) > 8
     assert {name for name, password in passwords.items() if any(password in line for line in lines)} == set()
 
@@ -30,10 +33,13 @@ def test_no_password_is_on_a_command_line(lab: Lab) -> None:
 def test_no_secret_of_airflow_is_in_an_environment(lab: Lab) -> None:
     """They are in airflow.cfg, which only its owner may read."""
     secrets = {name: (lab.root / "credentials" / name).read_text() for name in AIRFLOW_KEYS}
-    components = [process for process in processes(lab) if "airflow" in " ".join(process.cmdline())]
-    assert len(components) >= 4
-    for process in components:
-        environment = " ".join(process.environ().values())
+    environments = []
+    for process in processes(lab):
+        with contextlib.suppress(psutil.NoSuchProcess):  # tasks come and go
+            if "airflow" in " ".join(process.cmdline()):
+                environments.append(" ".join(process.environ().values()))
+    assert len(environments) >= 4
+    for environment in environments:
         assert {name for name, secret in secrets.items() if secret in environment} == set()
     config = lab.root / "data" / "airflow" / "airflow.cfg"
     assert stat.S_IMODE(config.stat().st_mode) == 0o600

@@ -12,12 +12,17 @@ pytestmark = pytest.mark.usefixtures("kubelet")
 HELD = {"image": "rancher/mirrored-pause"}
 
 
-def test_pods_spread_over_all_nodes(pods: Pods, api: client.CoreV1Api) -> None:
+def test_pods_go_where_the_fewest_are(pods: Pods, api: client.CoreV1Api) -> None:
+    """Other tests may have left pods on some nodes: those get fewer of these, so that all nodes end up alike."""
     wait_until(lambda: not any(node.spec.taints for node in api.list_node().items))  # new ones are, for a moment
-    for number in range(40):  # they outweigh what other tests may have left on some nodes
+    for number in range(40):
         pods.create(f"spread-{number}", HELD)
     wait_until(lambda: all(pod.spec.node_name for pod in pods.all()))
-    assert len(Counter(pod.spec.node_name for pod in pods.all())) == 8
+    every = [pod for pod in api.list_pod_for_all_namespaces().items if pod.status.phase in ("Pending", "Running")]
+    load = Counter(pod.spec.node_name for pod in every)
+    chosen = {pod.spec.node_name for pod in pods.all()}
+    assert len(chosen) > 1
+    assert max(load[node] for node in chosen) - min(load[node.metadata.name] for node in api.list_node().items) <= 1
 
 
 def test_a_node_selector_decides(pods: Pods) -> None:
