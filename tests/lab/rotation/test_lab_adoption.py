@@ -60,7 +60,8 @@ def test_a_service_that_stays_away_is_not_waited_for_for_ever(fresh: Stage, monk
     assert adopt_all(fresh.inventory, fresh.kv, fresh.api, invented(fresh)) == [
         f"{admin} was not adopted: The service does not accept this login of {admin} "
         "(unreachable ConnectionRefusedError); nothing was stored.",
-        f"{fresh.name} was not adopted: The login {admin} is not stored: run `python -m infra_ops adopt {admin}` first.",
+        f"{fresh.name} was not adopted: The login {admin} is not stored: "
+        f"run `python -m infra_ops adopt {admin}` first.",
     ]
 
 
