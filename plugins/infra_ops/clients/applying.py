@@ -7,7 +7,6 @@ from typing import Any
 from infra_ops.clients.kubernetes import Cluster, ClusterError
 
 MANAGER = "infra-ops"
-APPLY = "application/apply-patch+yaml"
 
 
 class Deployer(Cluster):
@@ -25,7 +24,7 @@ class Deployer(Cluster):
     def apply_strictly(self, path: str, item: dict[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
         """Server-side apply; with `dry_run` what it would lead to. Raises ClusterError."""
         params = {"fieldManager": MANAGER, "force": "true", "fieldValidation": "Strict"}
-        return self._call("PATCH", path, item, APPLY, **params, **({"dryRun": "All"} if dry_run else {}))
+        return self._apply(path, item, **params, **({"dryRun": "All"} if dry_run else {}))
 
     def scale(self, path: str, replicas: int) -> None:
         """Set the number of pods of the workload at `path`."""

@@ -16,6 +16,7 @@ from infra_ops.models.problems import Problem
 PAGE = 200
 SECONDS = 30  # for an answer, or a part of it
 LISTS = 3  # how often a list may begin
+APPLY = "application/apply-patch+yaml; charset=utf-8"
 
 
 class ClusterError(Problem):
@@ -94,8 +95,7 @@ class Cluster:
 
     def apply(self, path: str, item: dict[str, Any], *, manager: str, force: bool = False) -> dict[str, Any]:
         """Server-side apply as field manager `manager`; 409 names the fields that belong to somebody else."""
-        params = {"fieldManager": manager, **({"force": "true"} if force else {})}
-        return self._call("PATCH", path, item, "application/apply-patch+yaml", **params)
+        return self._apply(path, item, fieldManager=manager, **({"force": "true"} if force else {}))
 
     def delete(self, path: str) -> None:
         """Delete the object at `path`; one that is gone already is fine."""
@@ -105,8 +105,18 @@ class Cluster:
             if error.status != 404:
                 raise
 
+    def _apply(self, path: str, item: dict[str, Any], **params: str) -> dict[str, Any]:
+        """The library's own JSON is in ASCII, but servers read what is applied as YAML, which has no surrogate pairs."""
+        return self._call("PATCH", path, json.dumps(item, ensure_ascii=False).encode(), APPLY, **params)
+
     def _call(
-        self, method: str, path: str, body: dict[str, Any] | None = None, content_type: str = "", /, **params: str | int
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | bytes | None = None,
+        content_type: str = "",
+        /,
+        **params: str | int,
     ) -> dict[str, Any]:
         try:
             answer: dict[str, Any] = self._api.call_api(
