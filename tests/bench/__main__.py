@@ -72,11 +72,11 @@ def show_parsing() -> None:
 
 
 def show_rotations() -> None:
-    """Three rotations of all three credentials, one after the other in one lab."""
+    """Three rotations of all credentials, one after the other in one lab."""
     with tempfile.TemporaryDirectory() as folder, running(Path(folder, "lab")) as lab:
         airflow = Airflow(lab.state)
         seconds, tasks, pods, effects = zip(*(_rotation(lab, airflow) for _ in range(TIMES)), strict=True)
-    print(f"wall time of a rotation of three credentials: {spread(seconds, 's')}")
+    print(f"wall time of a rotation of all seven credentials: {spread(seconds, 's')}")
     print(f"tasks that ran: {sorted(set(tasks))}; effects: {sorted(set(effects))}")
     print(f"pods started (by the restarts; a rotation itself needs none): {sorted(set(pods))}")
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
 
 from aiohttp import web
@@ -17,11 +18,19 @@ from aiohttp import web
 from lab.doubles.serving import Handler, runner
 
 
-@dataclass
 class Clock:
-    """Seconds since 1970, ahead of the real time by all that was waited."""
+    """Seconds since 1970, `ahead` of the real time by all that was waited, also in a process that was forked."""
 
-    ahead: float = 0.0
+    def __init__(self) -> None:
+        self._ahead = RawValue("d", 0.0)
+
+    @property
+    def ahead(self) -> float:
+        return self._ahead.value
+
+    @ahead.setter
+    def ahead(self, seconds: float) -> None:
+        self._ahead.value = seconds
 
     def __call__(self) -> float:
         return time.time() + self.ahead

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.crash.polling import Poll
-from tests.crash.walk import MOMENTS, VICTIMS, Kill, Walk, walking
+from tests.crash.walk import IDS, MOMENTS, VICTIMS, Kill, Walk, walking
 
 
 def verdict(walk: Walk, kill: Kill, undisturbed: dict[str, Any]) -> str:
@@ -25,7 +25,7 @@ def verdict(walk: Walk, kill: Kill, undisturbed: dict[str, Any]) -> str:
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder, walking(Path(folder, "lab")) as walk:
         began = time.monotonic()
-        with Poll(walk.credentials) as poll:
+        with Poll(walk.credentials, IDS) as poll:
             undisturbed = walk.rotate()
             table = {}
             for victim in VICTIMS:

@@ -1,8 +1,8 @@
 """Kills a task's own process at a chosen moment. It runs inside the Airflow of a test's lab and nowhere else.
 
 The lab's AIRFLOW_HOME gets a config/airflow_local_settings.py that imports `task_policy`, which Airflow calls for every
-task of a DAG that it reads; in the process that is going to run one of them, the parsing context names it. The order
-stands in AIRFLOW_HOME/kill.json and is used up by the first process that carries it out.
+task of a DAG that it reads; in the process that is going to run one of them, the parsing context names it. An order
+stands in AIRFLOW_HOME/kill/<task>.json and is used up by the first process that carries it out.
 """
 
 from __future__ import annotations
@@ -33,18 +33,19 @@ def install(home: Path) -> None:
     """Make the Airflow that will live at `home` read this module."""
     (home / "config").mkdir(parents=True)
     (home / "config" / "airflow_local_settings.py").write_text(SETTINGS)
+    (home / "kill").mkdir()
 
 
 def order(home: Path, task: str, moment: str, write: str, number: int) -> None:
     """The next process of `task` dies at that moment of its `number`th `write` (a key of WRITES)."""
     unfinished = home / "kill.new"
-    unfinished.write_text(json.dumps([task, moment, write, number]))
-    unfinished.rename(home / "kill.json")
+    unfinished.write_text(json.dumps([moment, write, number]))
+    unfinished.rename(home / "kill" / f"{task}.json")
 
 
 def carried_out(home: Path) -> bool:
-    """Whether the order has been used up."""
-    return not (home / "kill.json").exists()
+    """Whether all orders have been used up."""
+    return not any((home / "kill").iterdir())
 
 
 def task_policy(task: Any) -> None:
@@ -53,20 +54,24 @@ def task_policy(task: Any) -> None:
 
     if get_parsing_context().task_id != task.task_id:
         return
+    order = Path(os.environ["AIRFLOW_HOME"], "kill", f"{task.task_id}.json")
     try:
-        wanted, moment, write, number = json.loads(_order().read_text())
+        moment, write, number = json.loads(order.read_text())
     except FileNotFoundError:
         return
-    if wanted != task.task_id:
-        return
+
+    def die() -> None:
+        order.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+
     if moment == START:
-        _die()
+        die()
     module, kind, method = WRITES[write]
     owner = getattr(import_module(module), kind)
-    setattr(owner, method, _deadly(getattr(owner, method), moment, number))
+    setattr(owner, method, _deadly(getattr(owner, method), moment, number, die))
 
 
-def _deadly(write: Callable[..., Any], moment: str, number: int) -> Callable[..., Any]:
+def _deadly(write: Callable[..., Any], moment: str, number: int, die: Callable[[], None]) -> Callable[..., Any]:
     count = 0
 
     def instead(*arguments: Any, **named: Any) -> Any:
@@ -75,35 +80,26 @@ def _deadly(write: Callable[..., Any], moment: str, number: int) -> Callable[...
         if count != number:
             return write(*arguments, **named)
         if moment == MIDDLE:
-            _die_while_sending()
+            _die_while_sending(die)
             if write.__name__ == "xcom_push":  # it goes to the supervising process as one message
-                _die()
+                die()
         write(*arguments, **named)
-        return _die()
+        return die()
 
     return instead
 
 
-def _die_while_sending() -> None:
+def _die_while_sending(die: Callable[[], None]) -> None:
     """From now on half a request is all that a server gets, and a transaction gets no commit."""
     for kind in (socket.socket, ssl.SSLSocket):
         send: Callable[..., int] = kind.send
 
         def dying(self: Any, data: Any, *flags: Any, send: Callable[..., int] = send) -> int:
             if b"COMMIT" in bytes(data[:64]):
-                _die()
+                die()
             sent = send(self, data, *flags)
             if bytes(data[:8]).startswith(VERBS):  # the header; its body would be sent next
-                _die()
+                die()
             return sent
 
         kind.send = dying  # type: ignore[method-assign]
-
-
-def _die() -> None:
-    _order().unlink()
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _order() -> Path:
-    return Path(os.environ["AIRFLOW_HOME"]) / "kill.json"
