@@ -95,8 +95,7 @@ def test_killed_at_any_instant_and_run_again_it_ends_the_same(stage: Stage, lab:
         assert stage.a_stored_login_works(), f"killed after {instant:.2f} s, {begun} effects"
         stage.rotate(force=stage.stored().version == before.version)
         assert stage.relative_end_state() == undisturbed, f"killed after {instant:.2f} s, {begun} effects"
+    kind = stage.service.target["kind"]
     spread = ", ".join(f"{begun} ({count}x)" for begun, count in sorted(points.items()))
-    print(
-        f"{stage.service.target['kind']}: {POINTS} kills of a rotation of {took:.1f} s and {effects} effects, after {spread}"
-    )
+    print(f"{kind}: {POINTS} kills of a rotation of {took:.1f} s and {effects} effects, after {spread}")
     assert len(points) > 2, "all of them died at the same place"
