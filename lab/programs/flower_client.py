@@ -6,31 +6,15 @@ address (POD_IP) listens while Flower lets it in.
 
 from __future__ import annotations
 
-import base64
-import http.client
 import os
 import signal
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from lab.programs.basic_auth import ask
 from lab.programs.readiness import Readiness
 
 SECONDS = 3.0
-TIMEOUT = 5.0
-
-
-def ask(url: str, username: str, password: str) -> str:
-    """What Flower answers to that login: an HTTP status, or why there was none."""
-    login = base64.b64encode(f"{username}:{password}".encode()).decode()
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=TIMEOUT)
-    try:
-        connection.request("GET", "/api/workers", headers={"Authorization": f"Basic {login}"})
-        return str(connection.getresponse().status)
-    except (OSError, http.client.HTTPException) as error:
-        return f"no answer: {type(error).__name__}"
-    finally:
-        connection.close()
 
 
 def main() -> None:
@@ -38,7 +22,8 @@ def main() -> None:
     folder, readiness = Path(sys.argv[1]), Readiness(os.environ["POD_IP"], int(sys.argv[2]))
     former = ""
     while True:
-        answer = ask(*((folder / name).read_text().strip() for name in ("url", "username", "password")))
+        url, username, password = ((folder / name).read_text().strip() for name in ("url", "username", "password"))
+        answer = ask("GET", f"{url}/api/workers", username, password)
         readiness.say(answer == "200")
         if answer != former:
             print(answer, flush=True)

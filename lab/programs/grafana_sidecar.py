@@ -8,36 +8,21 @@ The original asks when a ConfigMap changes; here every few seconds, so that the 
 
 from __future__ import annotations
 
-import base64
-import http.client
 import os
 import signal
 import sys
 import time
-from urllib.parse import urlsplit
 
-TIMEOUT = 5.0  # seconds
-
-
-def ask(url: str, username: str, password: str) -> str:
-    """What Grafana answers to that login: an HTTP status, or why there was none."""
-    login = base64.b64encode(f"{username}:{password}".encode()).decode()
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=TIMEOUT)
-    try:
-        connection.request("POST", parts.path, headers={"Authorization": f"Basic {login}"})
-        return str(connection.getresponse().status)
-    except (OSError, http.client.HTTPException) as error:
-        return f"no answer: {type(error).__name__}"
-    finally:
-        connection.close()
+from lab.programs.basic_auth import ask
 
 
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     url, username, password = (os.environ[name] for name in ("REQ_URL", "REQ_USERNAME", "REQ_PASSWORD"))
     while True:
-        print(ask(url, username, password), flush=True)  # each time: whoever looks for 401 wants to know since when
+        print(
+            ask("POST", url, username, password), flush=True
+        )  # each time: whoever looks for 401 wants to know since when
         time.sleep(float(os.environ.get("SLEEP_TIME") or 60))
 
 

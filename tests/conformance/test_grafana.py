@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.conformance.suite import TargetConformance
+from tests.conformance.suite import LockingConformance
 
 
-class TestGrafana(TargetConformance):
+class TestGrafana(LockingConformance):
     kind = "grafana"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tests.conformance.stage import Stage
-from tests.conformance.suite import TargetConformance
+from tests.conformance.suite import LockingConformance
 
 
-class TestSynology(TargetConformance):
+class TestSynology(LockingConformance):
     kind = "synology"
 
     def test_the_policy_of_the_service_is_respected(self, stage: Stage) -> None:

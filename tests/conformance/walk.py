@@ -23,8 +23,8 @@ class Deadly(Effects):
         super().__init__(stage.journal, still_allowed=lambda: None)
         self._at, self._moment = at, moment
 
-    def do(self, step: str, what: str, write: Callable[[], Any], *, former: str = "") -> Any:
-        answer = super().do(step, what, write, former=former)
+    def do(self, step: str, what: str, write: Callable[[], Any]) -> Any:
+        answer = super().do(step, what, write)
         if self.count == self._at:  # the caller never hears of it
             raise Killed
         return answer

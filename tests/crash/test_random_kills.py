@@ -40,7 +40,7 @@ class Counted:
 
     length: Any = dataclasses.field(default_factory=lambda: RawValue("i", 0))
 
-    def write(self, step: str, what: str, former: str) -> None:
+    def write(self, step: str, what: str) -> None:
         self.length.value += 1
 
 

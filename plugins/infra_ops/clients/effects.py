@@ -11,7 +11,7 @@ Answer = TypeVar("Answer")
 class Journal(Protocol):
     """Where an effect is written down before it happens (clients/journal.py)."""
 
-    def write(self, step: str, what: str, former: str) -> None: ...
+    def write(self, step: str, what: str) -> None: ...
 
 
 class PlanMode(Exception):
@@ -32,17 +32,17 @@ class Effects:
         self._plan_only = plan_only
         self.count = 0
 
-    def do(self, step: str, what: str, write: Callable[[], Answer], *, former: str = "") -> Answer:
+    def do(self, step: str, what: str, write: Callable[[], Answer]) -> Answer:
         """Perform `write` as an effect of `step` and return its answer.
 
-        `what` says in a few words what is written where, `former` the state that undo would restore: both without
-        secrets. Raises PlanMode, and whatever the Lease, the journal or `write` raise.
+        `what` says in a few words what is written where, without secrets. Raises PlanMode, and whatever the Lease, the
+        journal or `write` raise.
         """
         if self._plan_only:
             raise PlanMode(f"{step} wants to {what}, but this run only plans.")
         self._still_allowed()
         self.count += 1
-        self._journal.write(step, what, former)
+        self._journal.write(step, what)
         return self._perform(write)
 
     def _perform(self, write: Callable[[], Answer]) -> Answer:

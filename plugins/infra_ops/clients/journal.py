@@ -1,4 +1,4 @@
-"""What a run wrote, noted before each write: a ConfigMap a run. Only undo and the report read it."""
+"""What a run wrote, noted before each write: a ConfigMap a run. Only the report reads it: undo looks at the world."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ COLLECTION = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 
 @dataclass(frozen=True)
 class Entry:
-    """One effect: which step asked for it, what it wrote where, and the state before it (never a secret)."""
+    """One effect: when, which step asked for it, and what it wrote where (never a secret)."""
 
     at: str
     step: str
     what: str
-    former: str
 
 
 class RunJournal:
@@ -32,9 +31,9 @@ class RunJournal:
         digest = hashlib.sha256(run.encode()).hexdigest()[:10]
         self._name = f"journal-{run.partition('/')[0].replace('_', '-')}-{digest}"
 
-    def write(self, step: str, what: str, former: str) -> None:
+    def write(self, step: str, what: str) -> None:
         """Add an entry. Raises ClusterError."""
-        entry = Entry(datetime.now(UTC).isoformat(timespec="milliseconds"), step, what, former)
+        entry = Entry(datetime.now(UTC).isoformat(timespec="milliseconds"), step, what)
         entries = self.entries()
         if not entries:
             self._create()
@@ -51,10 +50,6 @@ class RunJournal:
             raise
         data = found.get("data") or {}
         return [Entry(**json.loads(data[key])) for key in sorted(data)]
-
-    def former(self, step: str) -> str | None:
-        """The state before the first effect of `step`; None when the step wrote nothing."""
-        return next((entry.former for entry in self.entries() if entry.step == step), None)
 
     def _create(self) -> None:
         """The empty ConfigMap; a try that was killed before its first entry may have left one."""

@@ -28,10 +28,13 @@ class Workload:
 
 @dataclass(frozen=True)
 class Rollout:
-    """How far a workload's newest template has come; `missing` says in words what is, "" when nothing is."""
+    """How far a workload's newest template has come: `missing` says in words what is, "" when nothing is; `wanted` is
+    how many pods there are to be.
+    """
 
     workload: Workload
     missing: str
+    wanted: int
 
 
 def pods(cluster: Cluster, workload: Workload) -> list[tuple[str, str]]:
@@ -49,11 +52,6 @@ def template(cluster: Cluster, workload: Workload) -> dict[str, Any] | None:
             return None
         raise
     return found
-
-
-def is_off(cluster: Cluster, workload: Workload) -> bool:
-    """It is scaled to nothing, so nobody of it can log in. Raises ClusterError."""
-    return bool(cluster.get(workload.path)["spec"].get("replicas", 1) == 0)
 
 
 def rollout(cluster: Cluster, workload: Workload) -> Rollout:
@@ -79,7 +77,7 @@ def rollout(cluster: Cluster, workload: Workload) -> Rollout:
         missing = f"{ending} pods of it have not ended yet"
     else:
         missing = ""
-    return Rollout(workload, missing)
+    return Rollout(workload, missing, wanted)
 
 
 def _ending(cluster: Cluster, item: dict[str, Any]) -> int:

@@ -69,10 +69,10 @@ class Plan:
 class PlanRefused(Refusal):
     """The world is neither as a plan expects it before a step nor as the step leaves it."""
 
-    def __init__(self, step: Step, seen: str, new: Plan | None = None) -> None:
-        text = f"{step.id}: {step.target} is '{seen}', but the plan knows only '{step.before}' and '{step.after}'."
+    def __init__(self, step: Step, seen: str) -> None:
         super().__init__(
-            f"{text} Somebody else changed it." + (f"\nThe plan would now be:\n{new.text()}" if new else "")
+            f"{step.id}: {step.target} is '{seen}', but the plan knows only '{step.before}' and '{step.after}'. "
+            "Somebody else changed it."
         )
         self.step = step
         self.seen = seen

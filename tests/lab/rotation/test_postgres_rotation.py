@@ -58,7 +58,7 @@ def test_a_rotation_ends_with_the_other_user_and_the_old_one_refused(stage: Stag
     stage.rotate()
     assert stage.end_state() == UNDISTURBED
     assert stage.kv.notes(f"svc/{stage.name}")[PROBED] == (
-        f"{rotation_id} new accepted, old refused 28P01, junk refused 28P01"
+        f"{rotation_id} new accepted, old refused 28P01, junk refused 28P01, new again accepted"
     )
 
 

@@ -177,7 +177,11 @@ def test_the_new_value_works_and_the_old_one_is_refused_by_the_service(
     assert house.log_in(id_, old.credential) == Login(Answer.REFUSED, REFUSALS[id_])
     assert house.kv.read(f"rotation/pending/{id_}") is None
     code = REFUSALS[id_]
-    assert house.kv.notes(f"svc/{id_}")[PROBED].endswith(f"old refused {code}, junk refused {code}")
+    assert (
+        house.kv.notes(f"svc/{id_}")[PROBED]
+        .partition("old ")[2]
+        .startswith(f"refused {code}, junk refused {code}, new again accepted")
+    )
 
 
 @pytest.mark.parametrize("id_", ROTATED)

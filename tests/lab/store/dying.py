@@ -31,14 +31,14 @@ class Dying(Effects):
         self._deaths = deaths
         self._mortal = mortal
 
-    def do(self, step: str, what: str, write: Callable[[], Any], *, former: str = "") -> Any:
+    def do(self, step: str, what: str, write: Callable[[], Any]) -> Any:
         for done in (False, True):
             if step.startswith(self._mortal) and (death := (step, what, done)) not in self._deaths:
                 self._deaths.append(death)
                 if done:
-                    super().do(step, what, write, former=former)
+                    super().do(step, what, write)
                 raise Killed
-        return super().do(step, what, write, former=former)
+        return super().do(step, what, write)
 
 
 def end_state(stage: Stage) -> dict[str, Any]:

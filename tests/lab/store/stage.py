@@ -40,7 +40,7 @@ class Pages:
 
     lines: list[str] = field(default_factory=list)
 
-    def write(self, step: str, what: str, former: str) -> None:
+    def write(self, step: str, what: str) -> None:
         self.lines.append(f"{step}: {what}")
 
 

@@ -12,7 +12,7 @@ from infra_ops.operations.actions import Action
 from infra_ops.operations.operation import Request, Work
 from infra_ops.operations.rotation.due import Due, again, due, rollbacks
 from infra_ops.operations.rotation.estate import Estate
-from infra_ops.operations.rotation.progress import moving, standing
+from infra_ops.operations.rotation.progress import accepted, moving, standing
 from infra_ops.operations.rotation.rotation import Rotation
 from infra_ops.operations.rotation.strangers import old_copies, refuse_strangers
 
@@ -76,9 +76,7 @@ class RotateCredentials:
         rotations, now, run = self._rotations(), datetime.now(UTC), self._request.run
         left = old_copies(self._estate, rotations)
         for rotation in rotations:
-            new = rotation.newest()
-            login = rotation.target.log_in(new.username, new.password)
-            outcomes.append(checks.accepted(rotation.id, login, rotation.rolling(), now=now, run=run))
+            outcomes.append(accepted(rotation, run=run))
             outcomes.append(checks.moved(rotation.id, moving(rotation, self._estate.cluster), now=now, run=run))
             outcomes.append(checks.nowhere_left(rotation.id, left[rotation.id], now=now, run=run))
         for id_ in self._asked():

@@ -10,7 +10,7 @@ from infra_ops import include
 from infra_ops.checks import credentials as checks
 from infra_ops.clients.kubernetes import Cluster
 from infra_ops.facts.readers import readers, unowned_readers
-from infra_ops.facts.workloads import Workload, is_off, pods, rollout
+from infra_ops.facts.workloads import Workload, pods, rollout
 from infra_ops.models.credentials import Moving, Session
 from infra_ops.models.outcomes import Outcome
 from infra_ops.operations.rotation.due import latest
@@ -22,10 +22,14 @@ MARGIN = timedelta(minutes=1)  # between the promotion of a value and the last S
 
 def measure_accepted(credential_id: str, arguments: Mapping[str, Any]) -> Outcome:
     """K010: one login with the newest value that is stored for the credential, at a service that is of one mind."""
-    rotation = latest(Estate.of(include.inventory()), credential_id)
+    return accepted(latest(Estate.of(include.inventory()), credential_id), run=arguments["run"])
+
+
+def accepted(rotation: Rotation, *, run: str) -> Outcome:
+    """K010, measured now."""
     new = rotation.newest()
     login = rotation.target.log_in(new.username, new.password)
-    return checks.accepted(credential_id, login, rotation.rolling(), now=datetime.now(UTC), run=arguments["run"])
+    return checks.accepted(rotation.id, login, rotation.rolling(), now=datetime.now(UTC), run=run)
 
 
 def measure_moved(credential_id: str, arguments: Mapping[str, Any]) -> Outcome:
@@ -45,9 +49,10 @@ def moving(rotation: Rotation, cluster: Cluster) -> Moving:
     changed = rotation.promoted_at()
     for consumer in (consumer for consumer in rotation.spec.consumers if consumer.restart):
         for workload in readers(cluster, consumer.secret.namespace, consumer.secret.name):
-            rollouts[str(workload)] = rollout(cluster, workload).missing
-            waits = consumer.keeps_session and new_sessions is not None and not is_off(cluster, workload)
-            if waits and not _has(cluster, workload, new_sessions or []):
+            come = rollout(cluster, workload)
+            rollouts[str(workload)] = come.missing
+            waits = consumer.keeps_session and come.wanted
+            if waits and new_sessions is not None and not _has(cluster, workload, new_sessions):
                 without.append(str(workload))
         for pod, began in unowned_readers(cluster, consumer.secret.namespace, consumer.secret.name):
             if changed is None or began < changed + MARGIN:

@@ -26,7 +26,7 @@ class Notebook:
 
     lines: list[str] = field(default_factory=list)
 
-    def write(self, step: str, what: str, former: str) -> None:
+    def write(self, step: str, what: str) -> None:
         self.lines.append(f"{step}: {what}")
 
 

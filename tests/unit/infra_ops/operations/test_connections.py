@@ -24,7 +24,7 @@ class Pages:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def write(self, step: str, what: str, former: str) -> None:
+    def write(self, step: str, what: str) -> None:
         self.lines.append(f"{step}: {what}")
 
 
