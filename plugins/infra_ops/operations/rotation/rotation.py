@@ -226,8 +226,8 @@ class Rotation:
             wait_until(datetime.fromisoformat(began) + self.target.budget.within)
 
     def _try_logins(self) -> str:
-        """The new value first: where it gets no answer, no wrong one is tried. And last: whoever is locked out by then is
-        refused whatever he says, which proves nothing.
+        """The new value first: where it gets no answer, no wrong one is tried. And last: whoever is locked out by
+        then is refused whatever he says, which proves nothing.
         """
         new, old = self.change.new(), self.change.old.credential
         tries = {
