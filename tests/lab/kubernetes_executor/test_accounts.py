@@ -1,4 +1,7 @@
-"""Under KubernetesExecutor every task is a pod with its area's service account; a tool's pod has yet another one."""
+"""Under KubernetesExecutor every task is a pod with its area's service account; a tool's pod has yet another one.
+
+In a folder of its own, so that the lab of tests/lab/end_to_end has ended before this one starts.
+"""
 
 from __future__ import annotations
 
