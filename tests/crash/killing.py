@@ -21,7 +21,7 @@ START, MIDDLE, AFTER = "at its start", "in the middle of", "after, reply lost"
 # What a task's process changes outside of itself: the call that does it.
 WRITES = {
     "effect": ("infra_ops.clients.effects", "Effects", "_perform"),
-    "Lease": ("infra_ops.clients.lease", "ChangeLease", "_swap"),
+    "Lease": ("infra_ops.clients.lease", "ChangeLease", "_write"),
     "evidence": ("infra_ops.clients.evidence", "Evidence", "add"),
     "XCom": ("airflow.sdk.execution_time.task_runner", "RuntimeTaskInstance", "xcom_push"),
 }
@@ -41,6 +41,12 @@ def order(home: Path, task: str, moment: str, write: str, number: int) -> None:
     unfinished = home / "kill.new"
     unfinished.write_text(json.dumps([moment, write, number]))
     unfinished.rename(home / "kill" / f"{task}.json")
+
+
+def withdraw(home: Path) -> None:
+    """All orders that nobody has carried out."""
+    for order in (home / "kill").iterdir():
+        order.unlink()
 
 
 def carried_out(home: Path) -> bool:

@@ -92,6 +92,7 @@ class Walk:
 
     def _order(self, kill: Kill) -> None:
         """What is taken back has to be done first, by a task that dies right after it."""
+        killing.withdraw(self.home)  # of a walk that failed
         victim, moment = kill
         if victim is UNDO:
             killing.order(self.home, INTRODUCE.task, AFTER, INTRODUCE.write, INTRODUCE.number)
