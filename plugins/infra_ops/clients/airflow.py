@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from infra_ops.clients.http import HttpError, Reply, call, judged, no_answer, wanted
+from infra_ops.clients.http import HttpError, Reply, call, judged, no_answer, part, wanted
 from infra_ops.models.credentials import Credential, Login
 
 PAGE = 100
@@ -29,8 +29,9 @@ class AirflowApi:
             page = self._call(
                 "GET", f"/api/v2/connections?limit={PAGE}&offset={len(ids)}", what="a list of connections"
             )
-            ids += [item["connection_id"] for item in page["connections"]]
-            if not page["connections"] or len(ids) >= page["total_entries"]:
+            found = part(page, "connections", what=f"{self.url}: a list of connections")
+            ids += [item["connection_id"] for item in found]
+            if not found or len(ids) >= page["total_entries"]:
                 return ids
 
     def set_connection(self, id_: str, credential: Credential) -> None:
@@ -62,7 +63,7 @@ class AirflowApi:
             )
         what = f"{self.url}: a new password of {username}"
         user = wanted(reply, 200, what=what)
-        body = {name: user[name] for name in ("username", "first_name", "last_name", "email")}
+        body = {name: part(user, name, what=what) for name in ("username", "first_name", "last_name", "email")}
         reply = call("PATCH", f"{url}?update_mask=password", login=login, json={**body, "password": password})
         wanted(reply, 200, what=what)
 
@@ -70,7 +71,7 @@ class AirflowApi:
         if not self._token:
             reply = _log_in(self.url, self._login.username, self._login.password)
             what_login = f"The login of {self._login.username} at {self.url}"
-            self._token = str(wanted(reply, 201, what=what_login)["access_token"])
+            self._token = str(part(wanted(reply, 201, what=what_login), "access_token", what=what_login))
         headers = {"Authorization": f"Bearer {self._token}"}
         reply = call(method, f"{self.url}{path}", headers=headers, json=body)
         return wanted(reply, 200, what=f"{self.url}: {what}")

@@ -1,26 +1,34 @@
 """Services that speak HTTP: one request at a time, and logins that tell a refusal from silence.
 
-INFRA_OPS_CACERT names the authorities that sign the cluster's own services; without it the usual ones are trusted.
+The usual authorities are trusted, and those in the file that INFRA_OPS_CACERT names: services at home have their own.
 Nothing of the machine's own set-up counts (.netrc would log in as somebody else).
 """
 
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
 
 from infra_ops.models.credentials import Answer, Login
-from infra_ops.models.problems import Problem
+from infra_ops.models.problems import Problem, Refusal
 
 SECONDS = 10
+PASSING = {408, 409, 425, 429}  # refusals that the next try may not get
 
 
 class HttpError(Problem):
     """A service did not answer, or not as it should. The text names it and never quotes what was sent."""
+
+
+class HttpRefusal(HttpError, Refusal):
+    """The service understood and said no: asking again as it is cannot help."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +51,11 @@ def call(
     """One request; `login` is a basic authentication. Raises HttpError when there is no answer."""
     with requests.Session() as session:
         session.trust_env = False
-        session.verify = os.environ.get("INFRA_OPS_CACERT") or True
+        session.mount("https://", _Trusting())
+        basic = HTTPBasicAuth(login[0].encode(), login[1].encode()) if login else None  # text is taken for Latin-1
         try:
             response = session.request(
-                method, url, auth=login, headers=headers, json=json, data=form, timeout=SECONDS, allow_redirects=False
+                method, url, auth=basic, headers=headers, json=json, data=form, timeout=SECONDS, allow_redirects=False
             )
         except requests.RequestException as error:  # its text quotes addresses of objects, and the URL's query
             raise HttpError(f"{_origin(url)} does not answer: {type(error).__name__}.") from None
@@ -58,10 +67,22 @@ def call(
 
 
 def wanted(reply: Reply, *statuses: int, what: str) -> Any:
-    """The body of a reply that has one of the statuses. Raises HttpError: `what` was refused."""
+    """The JSON of a reply that has one of the statuses. Raises HttpError about `what`: HttpRefusal when it was a no."""
     if reply.status not in statuses:
-        raise HttpError(f"{what} was answered by HTTP {reply.status}.")
+        kind = HttpRefusal if 400 <= reply.status < 500 and reply.status not in PASSING else HttpError
+        raise kind(f"{what} was answered by HTTP {reply.status}.")
     return reply.body
+
+
+def part(body: Any, *path: str | int, what: str) -> Any:
+    """What stands in an answer under names and numbers. Raises HttpError about `what` when it is not there."""
+    found = body
+    for name in path:
+        try:
+            found = found[name]
+        except (TypeError, LookupError):
+            raise HttpError(f"{what} was answered without {name!r}: is something else at its address?") from None
+    return found
 
 
 def log_in(url: str, username: str, password: str) -> Login:
@@ -82,6 +103,14 @@ def judged(reply: Reply, *, accepted: int) -> Login:
 def no_answer(error: HttpError) -> Login:
     """Silence, which says nothing about the password."""
     return Login(Answer.UNREACHABLE, str(error).rpartition(": ")[2].rstrip("."))
+
+
+class _Trusting(HTTPAdapter):
+    def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
+        trust = ssl.create_default_context()
+        if bundle := os.environ.get("INFRA_OPS_CACERT"):
+            trust.load_verify_locations(bundle)
+        super().init_poolmanager(*arguments, ssl_context=trust, **named)  # type: ignore[no-untyped-call]
 
 
 def _origin(url: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from infra_ops.clients.airflow import AirflowApi, connection_text
 from infra_ops.clients.kubernetes import Cluster, ClusterError
@@ -18,6 +19,7 @@ WORKLOADS = {
     "StatefulSet": "/apis/apps/v1/statefulsets",
     "DaemonSet": "/apis/apps/v1/daemonsets",
     "CronJob": "/apis/batch/v1/cronjobs",
+    "Job": "/apis/batch/v1/jobs",
     "HelmChart": "/apis/helm.cattle.io/v1/helmcharts",
     "HelmChartConfig": "/apis/helm.cattle.io/v1/helmchartconfigs",
 }
@@ -36,25 +38,37 @@ def find_copies(cluster: Cluster, api: AirflowApi | None, values: Mapping[str, s
 
 def _places(cluster: Cluster, api: AirflowApi | None) -> Iterator[tuple[Place, bytes]]:
     for item in cluster.list("/api/v1/secrets"):
+        yield from _annotations("Secret", item)
         for key, value in (item.get("data") or {}).items():
             yield _place("Secret", item, key), base64.b64decode(value)
     for item in cluster.list("/api/v1/configmaps"):
+        yield from _annotations("ConfigMap", item)
         for key, value in (item.get("data") or {}).items():
             yield _place("ConfigMap", item, key), value.encode()
         for key, value in (item.get("binaryData") or {}).items():
             yield _place("ConfigMap", item, key), base64.b64decode(value)
     for kind, path in WORKLOADS.items():
         for item in _listed(cluster, path):
+            yield from _annotations(kind, item)
             yield _place(kind, item), json.dumps(item["spec"]).encode()
+    for item in cluster.list("/api/v1/pods"):
+        if not item["metadata"].get("ownerReferences"):  # the others are as their workloads make them
+            yield _place("Pod", item), json.dumps(item["spec"]).encode()
     for id_ in api.connection_ids() if api else []:
         yield Place("connection of Airflow", "", id_), connection_text(id_)
 
 
-def _place(kind: str, item: Mapping[str, Mapping[str, str]], key: str = "") -> Place:
+def _annotations(kind: str, item: Mapping[str, Any]) -> Iterator[tuple[Place, bytes]]:
+    """`kubectl apply` keeps in one of them all that was applied last, values of Secrets included."""
+    for key, value in (item["metadata"].get("annotations") or {}).items():
+        yield _place(kind, item, key), value.encode()
+
+
+def _place(kind: str, item: Mapping[str, Any], key: str = "") -> Place:
     return Place(kind, item["metadata"]["namespace"], item["metadata"]["name"], key)
 
 
-def _listed(cluster: Cluster, path: str) -> Iterator[dict[str, dict[str, str]]]:
+def _listed(cluster: Cluster, path: str) -> Iterator[dict[str, Any]]:
     """Nothing, where the cluster does not know the kind."""
     try:
         yield from cluster.list(path)

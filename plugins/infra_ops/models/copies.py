@@ -6,14 +6,14 @@ import base64
 import json
 import re
 from dataclasses import dataclass
-from urllib.parse import quote
 
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 SHORTEST = 6  # characters; shorter values stand everywhere by chance
 
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """A key of a Secret or ConfigMap, or a connection of Airflow (with its id as name)."""
+    """A key or annotation of a Secret or ConfigMap, a workload, or a connection of Airflow (with its id as name)."""
 
     kind: str
     namespace: str
@@ -34,10 +34,14 @@ def pattern(value: str) -> re.Pattern[bytes]:
         return re.compile(rb"(?:^|[:=\s\"'])" + re.escape(value.encode()) + rb"(?:$|[@,;\s\"'])")
     in_json = json.dumps(value)[1:-1]
     as_go = re.sub("[&<>]", lambda match: f"\\u{ord(match[0]):04x}", in_json)
-    in_url = quote(value, safe="")
-    forms = {value, in_json, as_go, as_go.replace("\\", "\\\\"), in_url, re.sub("%..", lambda m: m[0].lower(), in_url)}
+    forms = {in_json, as_go, as_go.replace("\\", "\\\\")}
     raw = {form.encode() for form in forms} | {_in_base64(value.encode(), before) for before in range(3)}
-    return re.compile(b"|".join(re.escape(form) for form in sorted(raw)))
+    return re.compile(b"|".join([_in_url(value.encode()), *(re.escape(form) for form in sorted(raw))]))
+
+
+def _in_url(value: bytes) -> bytes:
+    """Each byte as it is or escaped: libraries do not agree on which of them a user name in a URL may hold."""
+    return b"".join(b"(?:%b|%%%02X|%%%02x)" % (re.escape(bytes([byte])), byte, byte) for byte in value)
 
 
 def _in_base64(value: bytes, before: int) -> bytes:

@@ -20,12 +20,15 @@ def adopt(credential_id: str, credential: Credential, log_in: LogIn | None, kv: 
 
     `log_in` proves the value; None where nothing is known that it opens. A stored value that the service refuses by now
     (somebody changed the password by hand) is replaced, at the price of one wrong login. Raises NotAdopted when the
-    service refuses the value or does not answer, or when another value is stored that it accepts.
+    service refuses the value or does not answer, when another value is stored that it accepts, and in the middle of a
+    rotation.
     """
     path = f"svc/{credential_id}"
     stored = kv.read(path)
     if stored and _same(stored.credential, credential):
         return stored.version
+    if kv.read(f"rotation/pending/{credential_id}"):
+        raise NotAdopted(f"A rotation of {credential_id} is unfinished: run rotate_credentials first, which ends it.")
     if log_in:
         _prove(credential_id, credential, log_in)
     if stored and not (log_in and _is_dead(stored.credential, log_in)):

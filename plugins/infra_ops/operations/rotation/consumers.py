@@ -5,16 +5,21 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote
 
 from infra_ops.clients.effects import Effects
 from infra_ops.clients.kubernetes import Cluster
 from infra_ops.facts.readers import reading_specs, texts_of
 from infra_ops.models.consumers import Consumer, SecretRef
+from infra_ops.models.copies import LAST_APPLIED
 from infra_ops.models.credentials import Credential
-from infra_ops.models.plans import Step
+from infra_ops.models.plans import PlanRefused, Step
 from infra_ops.operations.actions import Action
 from infra_ops.operations.rotation.targets.target import CannotRotate, Change
+
+WRITTEN = "infra-ops/written"  # on a consumer's Secret: the rotation whose value it holds, and since when
 
 
 def sync(cluster: Cluster, change: Change, consumer: Consumer) -> Action:
@@ -28,8 +33,8 @@ def sync(cluster: Cluster, change: Change, consumer: Consumer) -> Action:
         after=f"holds {change.new_version}",
     )
 
-    def look() -> str:
-        data = cluster.get(path).get("data") or {}
+    def state(item: dict[str, Any]) -> str:
+        data = item.get("data") or {}
         held = {key: data.get(key) for key in secret.fields}
         new = change.find_new()
         if new and held == _encoded(secret, new):
@@ -37,11 +42,22 @@ def sync(cluster: Cluster, change: Change, consumer: Consumer) -> Action:
         return step.before if held == _encoded(secret, change.old.credential) else "holds neither of the two"
 
     def do(effects: Effects) -> None:
-        version = cluster.get(path)["metadata"]["resourceVersion"]
-        patch = {"metadata": {"resourceVersion": version}, "data": _encoded(secret, change.new())}
+        item = cluster.get(path)
+        if (seen := state(item)) != step.before:
+            raise PlanRefused(step, seen)
+        annotations = {WRITTEN: f"{change.rotation_id} {datetime.now(UTC).isoformat()}", LAST_APPLIED: None}
+        metadata = {"resourceVersion": item["metadata"]["resourceVersion"], "annotations": annotations}
+        patch = {"metadata": metadata, "data": _encoded(secret, change.new())}
         effects.do(step.id, f"write {change.new_version} into it", lambda: cluster.merge(path, patch))
 
-    return Action(step, look, do)
+    return Action(step, lambda: state(cluster.get(path)), do)
+
+
+def written_at(cluster: Cluster, change: Change, secret: SecretRef) -> datetime | None:
+    """When the rotation wrote its value into the Secret; None as long as it has not."""
+    item = cluster.get(f"/api/v1/namespaces/{secret.namespace}/secrets/{secret.name}")
+    rotation, _, moment = (item["metadata"].get("annotations") or {}).get(WRITTEN, "").partition(" ")
+    return datetime.fromisoformat(moment) if rotation == change.rotation_id else None
 
 
 def refuse_nobody(cluster: Cluster, consumers: list[Consumer]) -> None:

@@ -103,6 +103,11 @@ def _begun(estate: Estate, id_: str, current: Stored) -> Rotation | None:
     if pending is None:
         return None
     base = pending.credential.base_version
+    if current.version != base and current.credential.rotation_id != pending.credential.rotation_id:
+        raise CannotRotate(
+            f"A rotation of {id_} from version {base} is unfinished, but somebody stored version {current.version} "
+            f"since. Check by hand which value logs in, then delete rotation/pending/{id_} from the store."
+        )
     old = current if current.version == base else estate.kv.read(f"svc/{id_}", base)
     if old is None:
         raise CannotRotate(

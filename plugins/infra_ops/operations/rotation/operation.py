@@ -66,9 +66,18 @@ class RotateCredentials:
         )
 
     def reversible(self) -> Sequence[Action]:
-        """What each rotation did whose new value has not become the current one; for the others the good way is on."""
-        rotations = [rotation for rotation in self._rotations() if not rotation.is_promoted()]
-        return list(chain.from_iterable(rotation.reversible() for rotation in rotations))
+        """What each rotation did whose new value has not become the current one. For the others the good way is on:
+        they stand first, so that whoever takes back comes to them last and stops there.
+        """
+        rotations = self._rotations()
+        promoted = [rotation for rotation in rotations if rotation.is_promoted()]
+        others = [rotation for rotation in rotations if rotation not in promoted]
+        if not others:
+            return []
+        return [
+            *(rotation.promote() for rotation in promoted),
+            *chain.from_iterable(rotation.reversible() for rotation in others),
+        ]
 
     def verify(self) -> list[Outcome]:
         """K010, K011 and K020 of each credential of the plan, K012 and K013 of all that were asked for."""

@@ -104,7 +104,7 @@ class Rotation:
 
     def switch(self) -> list[Action]:
         """The new value becomes the current one, and every consumer gets it and starts again."""
-        actions = [*self.target.switch(self.change), self._promote()]
+        actions = [*self.target.switch(self.change), self.promote()]
         for connection in self.spec.connections:
             actions.append(sync_connection(self._api, self.change, connection))
         actions += [sync(self._cluster, self.change, consumer) for consumer in self.spec.consumers]
@@ -174,7 +174,8 @@ class Rotation:
     def _restored(self) -> int:
         return self.change.old.credential.base_version
 
-    def _promote(self) -> Action:
+    def promote(self) -> Action:
+        """The action from which there is no way back."""
         step = Step(
             f"{self.id}.promote", f"store path {self._current}", self.change.old_version, self.change.new_version
         )
@@ -296,11 +297,7 @@ class Rotation:
         """What consumers are to use now: the new value from its promotion on."""
         return self.change.new() if self.is_promoted() else self.change.old.credential
 
-    def promoted_at(self) -> datetime | None:
-        """When the new value became the current one; None before."""
-        current = self._kv.read(self._current)
-        return current.created if current and current.credential.rotation_id == self.change.rotation_id else None
-
     def is_promoted(self) -> bool:
         """Whether the new value has become the current one: from here there is no way back."""
-        return self.promoted_at() is not None
+        current = self._kv.read(self._current)
+        return current is not None and current.credential.rotation_id == self.change.rotation_id

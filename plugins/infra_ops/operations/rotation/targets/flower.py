@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from typing import Any
 
 from infra_ops.clients.effects import Effects
 from infra_ops.clients.http import log_in
 from infra_ops.clients.kubernetes import Cluster
 from infra_ops.facts.readers import readers
 from infra_ops.facts.workloads import Workload
-from infra_ops.models.copies import Place
+from infra_ops.models.copies import LAST_APPLIED, Place
 from infra_ops.models.credentials import Credential, Login
 from infra_ops.models.plans import Step
 from infra_ops.models.services import Flower
@@ -48,18 +49,16 @@ class FlowerTarget(Target):
         old = change.old.credential
 
         def look() -> str:
-            logins, new = self._logins(), change.find_new()
+            logins, new = self._logins(self._secret()), change.find_new()
             if new and _pair(new) in logins:
                 return step.after
             return step.before if _pair(old) in logins else "accepts neither"
 
         def both(effects: Effects) -> None:
-            logins = [*self._logins(), _pair(change.new())]
-            self._write(effects, step.id, logins, "accept the new login beside the old one")
+            self._write(effects, step.id, "accept the new login beside the old one", add=[_pair(change.new())])
 
         def without_new(effects: Effects) -> None:
-            logins = [login for login in self._logins() if login != _pair(change.new())]
-            self._write(effects, step.id, logins, "accept the new login no longer")
+            self._write(effects, step.id, "accept the new login no longer", drop=_pair(change.new()))
 
         return Action(step, look, both, undo=without_new)
 
@@ -72,11 +71,10 @@ class FlowerTarget(Target):
         )
 
         def look() -> str:
-            return step.before if _pair(change.old.credential) in self._logins() else step.after
+            return step.before if _pair(change.old.credential) in self._logins(self._secret()) else step.after
 
         def do(effects: Effects) -> None:
-            logins = [login for login in self._logins() if login != _pair(change.old.credential)]
-            self._write(effects, step.id, logins, "accept the old login no longer")
+            self._write(effects, step.id, "accept the old login no longer", drop=_pair(change.old.credential))
 
         return [Action(step, look, do), *self._restarts(change, "refusing")]
 
@@ -92,12 +90,11 @@ class FlowerTarget(Target):
     def _restarts(self, change: Change, stage: str) -> list[Action]:
         return [restart(self._cluster, change, workload, stage) for workload in self.workloads()]
 
-    def _secret(self) -> dict[str, object]:
+    def _secret(self) -> dict[str, Any]:
         return self._cluster.get(self._path)
 
-    def _logins(self) -> list[str]:
-        data = self._secret().get("data")
-        encoded = data.get(self._spec.key) if isinstance(data, dict) else None
+    def _logins(self, secret: dict[str, Any]) -> list[str]:
+        encoded = (secret.get("data") or {}).get(self._spec.key)
         if not encoded:
             raise CannotRotate(
                 f"The Secret {self._spec.namespace}/{self._spec.secret} has no key {self._spec.key}: without it Flower "
@@ -105,10 +102,13 @@ class FlowerTarget(Target):
             )
         return base64.b64decode(encoded).decode().split(",")
 
-    def _write(self, effects: Effects, step: str, logins: list[str], what: str) -> None:
-        version = self._secret()["metadata"]["resourceVersion"]  # type: ignore[index]
+    def _write(self, effects: Effects, step: str, what: str, *, add: Sequence[str] = (), drop: str = "") -> None:
+        """The list that is there now, with one login more or less; refused by the server when somebody was faster."""
+        secret = self._secret()
+        logins = [*(login for login in self._logins(secret) if login != drop), *add]
         value = base64.b64encode(",".join(logins).encode()).decode()
-        patch = {"metadata": {"resourceVersion": version}, "data": {self._spec.key: value}}
+        metadata = {"resourceVersion": secret["metadata"]["resourceVersion"], "annotations": {LAST_APPLIED: None}}
+        patch = {"metadata": metadata, "data": {self._spec.key: value}}
         effects.do(step, what, lambda: self._cluster.merge(self._path, patch))
 
 

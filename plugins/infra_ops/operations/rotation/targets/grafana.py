@@ -12,6 +12,7 @@ from datetime import timedelta
 from infra_ops.clients import http
 from infra_ops.models.credentials import Credential, Login
 from infra_ops.models.services import Grafana
+from infra_ops.operations.rotation.passwords import Rules
 from infra_ops.operations.rotation.targets.swap import Swap
 from infra_ops.operations.rotation.targets.target import Budget
 
@@ -23,6 +24,10 @@ class GrafanaTarget(Swap):
         self._url = spec.url
         self.where = f"Grafana {spec.url}"
 
+    def rules(self, login: Credential) -> Rules:
+        """A special character, which the strong password policy wants where it is switched on."""
+        return Rules(special="-_.")
+
     def log_in(self, username: str, password: str) -> Login:
         return http.log_in(f"{self._url}/api/user", username, password)
 
@@ -32,6 +37,7 @@ class GrafanaTarget(Swap):
         """
         basic = (login.username, login.password)
         what = f"{self.where}: a new password of {new.username}"
-        user = http.wanted(http.call("GET", f"{self._url}/api/user", login=basic), 200, what=what)["id"]
+        found = http.wanted(http.call("GET", f"{self._url}/api/user", login=basic), 200, what=what)
+        user = http.part(found, "id", what=what)
         path = f"{self._url}/api/admin/users/{user}/password"
         http.wanted(http.call("PUT", path, login=basic, json={"password": new.password}), 200, what=what)

@@ -39,7 +39,7 @@ class PiholeTarget(Swap):
         try:
             reply = self._ask("POST", json={"password": password})
             if reply.status == 200:
-                return self._given_back(reply.body["session"])
+                return self._given_back(http.part(reply.body, "session", what="the login"))
         except http.HttpError as error:
             return http.no_answer(error)
         if reply.status == 429:
@@ -49,17 +49,17 @@ class PiholeTarget(Swap):
     def set_password(self, login: Credential, new: Credential) -> None:
         if not new.password:
             raise Undecided(f"{self.where}: an empty password would let everybody in; nothing was set.")
-        session = http.wanted(
-            self._ask("POST", json={"password": login.password}), 200, what=f"{self.where}: the login"
-        )["session"]
+        what = f"{self.where}: the login"
+        answer = http.wanted(self._ask("POST", json={"password": login.password}), 200, what=what)
+        sid = http.part(answer, "session", "sid", what=what)
         reply = http.call(
             "PATCH",
             f"{self._url}/api/config",
-            headers={"X-FTL-SID": session["sid"]},
+            headers={"X-FTL-SID": sid},
             json={"config": {"webserver": {"api": {"password": new.password}}}},
         )
         if reply.status == 400:
-            self._leave(session["sid"])
+            self._leave(sid)
             raise CannotRotate(
                 f"{self.where} refuses a new password ({_key(reply)}): where FTLCONF_webserver_api_password sets it, "
                 "it is read-only. Remove that variable first."

@@ -37,7 +37,15 @@ class PostgresTarget(Target):
         return users[1] if current == users[0] else users[0]
 
     def refuse_if_unsupported(self, login: Credential) -> None:
-        """A schema that is found by its user's name would be lost once the user works as the owner."""
+        """An md5 verifier cannot be compared with a password that is to be retired, and a schema that is found by its
+        user's name would be lost once the user works as the owner.
+        """
+        role = facts.role(self._server, login.username)
+        if role and (role.verifier or "").startswith("md5"):
+            raise CannotRotate(
+                f"{self.where} keeps the password of {login.username} as md5, which PostgreSQL is giving up. Set "
+                "password_encryption = 'scram-sha-256' and give the role the same password once more."
+            )
         if not self._shared.exists():
             for database in facts.databases_with_own_schema(self._server, login.username):
                 raise CannotRotate(

@@ -26,6 +26,7 @@ class Swap(Target):
     """A service is this class with `log_in` and `set_password`, and what else is different with it."""
 
     overlaps = False
+    _taken: Credential | None = None  # what it took when it was asked last, which it probably takes still
 
     @abstractmethod
     def set_password(self, login: Credential, new: Credential) -> None:
@@ -48,19 +49,22 @@ class Swap(Target):
 
         def do(effects: Effects) -> None:
             effects.do(step.id, "note that the new password is being set", change.note_try)
-            effects.do(step.id, "set the new password", lambda: self.set_password(change.old.credential, change.new()))
+            effects.do(step.id, "set the new password", lambda: self._set(change.old.credential, change.new()))
 
         def undo(effects: Effects) -> None:
-            effects.do(
-                step.id, "set the old password again", lambda: self.set_password(change.new(), change.old.credential)
-            )
+            effects.do(step.id, "set the old password again", lambda: self._set(change.new(), change.old.credential))
 
         return [Action(step, look, do, undo)]
 
+    def _set(self, login: Credential, new: Credential) -> None:
+        self.set_password(login, new)
+        self._taken = new
+
     def _accepts(self, candidates: list[tuple[str, Credential]]) -> str:
-        for state, credential in candidates:
+        for state, credential in sorted(candidates, key=lambda each: each[1] != self._taken):
             login = self.log_in(credential.username, credential.password)
             if login.answer is Answer.ACCEPTED:
+                self._taken = credential
                 return state
             if login.answer is Answer.UNREACHABLE:
                 raise Undecided(f"{self.where} does not say which password it takes ({login.code}); try again later.")

@@ -45,7 +45,7 @@ class DsmError(Problem):
 
 
 class SynologyTarget(Swap):
-    budget = Budget(wrong=10, within=timedelta(minutes=5))  # DSM's own default of Auto Block
+    budget: Budget = Budget(wrong=10, within=timedelta(minutes=5))  # DSM's own default of Auto Block
 
     def __init__(self, spec: Synology) -> None:
         self._url = f"{spec.url}/webapi/entry.cgi"
@@ -57,9 +57,9 @@ class SynologyTarget(Swap):
             if answer["success"]:
                 self._log_out(answer["data"])
                 return Login(Answer.ACCEPTED, "")
+            code = _code(answer)
         except http.HttpError as error:
             return http.no_answer(error)
-        code = int(answer["error"]["code"])
         if code == WRONG:
             return Login(Answer.REFUSED, str(code))
         return Login(Answer.UNREACHABLE, f"{code} {CODES.get(code, '')}".rstrip())
@@ -67,17 +67,23 @@ class SynologyTarget(Swap):
     def set_password(self, login: Credential, new: Credential) -> None:
         with self._session(login) as session:
             found = self._ask("SYNO.Core.User", 1, "get", session, name=new.username, additional=KEPT)
-            user = found["users"][0]
+            user = http.part(found, "users", 0, what=f"{self.where}: the user {new.username}")
             kept = {name: user[name] for name in KEPT if name in user}
             self._ask("SYNO.Core.User", 1, "set", session, name=new.username, password=new.password, **kept)
 
     def refuse_if_unsupported(self, login: Credential) -> None:
         with self._session(login) as session:
             block = self._ask("SYNO.Core.Security.AutoBlock", 1, "get", session)
-        if block.get("enable") and int(block["attempts"]) <= FEWEST:
+        if not block.get("enable"):
+            return
+        what = f"{self.where}: its Auto Block"
+        attempts, minutes = (int(http.part(block, name, what=what)) for name in ("attempts", "within_mins"))
+        window = timedelta(minutes=minutes)
+        if attempts <= FEWEST or window > self.budget.within:
             raise CannotRotate(
-                f"{self.where} blocks an address after {block['attempts']} wrong logins, and the proof makes two: "
-                f"allow more than {FEWEST} in Control Panel > Security > Protection first."
+                f"{self.where} blocks an address after {attempts} wrong logins within {minutes} minutes, "
+                f"and the proof makes two: allow more than {FEWEST} within {self.budget.within.seconds // 60} in "
+                "Control Panel > Security > Protection first."
             )
 
     def rules(self, login: Credential) -> Rules:
@@ -105,7 +111,7 @@ class SynologyTarget(Swap):
     def _session(self, login: Credential) -> Iterator[dict[str, Any]]:
         answer = self._log_in(login.username, login.password)
         if not answer["success"]:
-            raise DsmError(f"{self.where} refused the login of {login.username} with code {answer['error']['code']}.")
+            raise DsmError(f"{self.where} refused the login of {login.username} with code {_code(answer)}.")
         try:
             yield answer["data"]
         finally:
@@ -117,7 +123,7 @@ class SynologyTarget(Swap):
         encoded = {name: json.dumps(value) for name, value in fields.items()}
         answer = self._call(api=api, version=str(version), method=method, **token, **encoded)
         if not answer["success"]:
-            raise DsmError(f"{self.where} refused {api} {method} with code {answer['error']['code']}.")
+            raise DsmError(f"{self.where} refused {api} {method} with code {_code(answer)}.")
         data: dict[str, Any] = answer.get("data") or {}
         return data
 
@@ -126,3 +132,8 @@ class SynologyTarget(Swap):
         if not isinstance(answer, dict) or "success" not in answer:
             raise http.HttpError(f"{self.where} does not speak DSM's web API: no answer of its kind.")
         return answer
+
+
+def _code(answer: dict[str, Any]) -> int:
+    """DSM's number for what is wrong."""
+    return int(http.part(answer, "error", "code", what="A call of DSM"))
