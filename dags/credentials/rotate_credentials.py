@@ -11,14 +11,15 @@ from infra_ops.airflow.steps import Apply
 DOC = """
 ### Rotate credentials
 
-Gives each credential that is due a new password, without a failed login on the way. The new value is stored before
-anything else knows it; the service accepts it beside the old one; it becomes the current one; every Secret that holds a
-copy gets it, and every workload that reads such a Secret starts again; when all of them run on the new value, the old
-one is taken away, and one probe proves that the service refuses it.
+Gives each credential that is due a new password. The new value is stored before anything else knows it; the service
+accepts it beside the old one; it becomes the current one; every Secret that holds a copy gets it, and every workload
+that reads such a Secret starts again; when all of them run on the new value, the old one is taken away, and one probe
+proves that the service refuses it.
 
-PostgreSQL: two users take turns, both members of one owner. Flower: accepts both passwords for a while. Grafana,
-Pi-hole, DSM and Airflow know one password: it is set, and consumers get it in the same task, so a consumer may be
-refused for the seconds in between.
+PostgreSQL: two users take turns, both members of one owner. Flower: accepts both passwords for a while. With these no
+login fails. Grafana, Pi-hole, DSM and Airflow know one password: it is set, and consumers get it in the same task, so a
+consumer may be refused for the seconds in between. Tokens and open pages of Airflow's administrator stay good for a
+day.
 
 A credential is due when its stored value was adopted (so it was exposed) or nears the age of `rotate_every_days` in
 `include/cluster.yaml`, up to two weeks earlier so that not all come at once. Killed anywhere, run again, it ends the
@@ -26,9 +27,11 @@ same. `rollback` puts the value before the current one back, by the same steps.
 
 #### Triage
 
+- `preflight`: *was never adopted*: run `python -m infra_ops adopt <id>`. *Fixes the user name*: take the name from the
+  Secret too. *Refuses the stored value*: somebody changed it in the service; adopt the value that is good now.
 - `plan`: *stands where the inventory knows nothing of it*: somebody has a copy; write the place into the inventory.
-- `introduce`: *was never adopted*: run `python -m infra_ops adopt <id>`. *Holds neither of the two*: somebody changed a
-  copy by hand; put the stored value back. *Fixes the user name*: take the name from the Secret too.
+  *Holds neither of the two*: somebody changed a copy by hand; put the stored value back. *Has the same value as*: rotate
+  both in one run.
 - `accepted`: the service does not take the new value yet. Is its rollout stuck? `kubectl -n <namespace> get pods`.
 - `switch`: safe to clear; it goes on where it stopped.
 - `moved`: names each consumer that is late, and the sessions that hold on to the old login. Mend that workload, clear.
@@ -61,7 +64,8 @@ with DAG(
                 False,
                 type="boolean",
                 title="Rotate young ones too",
-                description="Rotate what is not due yet, for example because it has leaked again.",
+                description="Rotate what is not due yet, for example because it has leaked again; all of them, when no "
+                "credential is named.",
             ),
             "rollback": Param(
                 False,

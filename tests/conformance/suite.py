@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from infra_ops.models.credentials import Credential
+from infra_ops.models.copies import LAST_APPLIED
+from infra_ops.models.credentials import Answer, Credential
 from infra_ops.models.plans import PlanRefused
 from infra_ops.models.problems import Problem
 from infra_ops.operations.actions import StepFailed, carry_out, refuse_third_states, take_back
+from infra_ops.operations.adoption import NotAdopted, adopt
 from infra_ops.operations.rotation.due import again
 from infra_ops.operations.rotation.rotation import PROBED
 from infra_ops.operations.rotation.strangers import old_copies
@@ -152,6 +155,50 @@ class TargetConformance:
         with pytest.raises(CannotRotate, match=expected):
             stage.rotate()
         assert stage.journal.lines == []
+
+    def test_what_kubectl_keeps_of_the_last_apply_is_a_copy_and_goes_with_the_rotation(self, stage: Stage) -> None:
+        """In the consumer's Secret; in another one it is a stranger."""
+        path = f"/api/v1/namespaces/{stage.namespace}/secrets"
+        kept = {
+            "metadata": {"annotations": {LAST_APPLIED: json.dumps({"stringData": {"password": stage.service.old}})}}
+        }
+        other = {"apiVersion": "v1", "kind": "Secret", **kept}
+        other["metadata"] = {"name": "forgotten", **kept["metadata"]}
+        stage.api.create(path, other)
+        with pytest.raises(CannotRotate, match=f"Secret {stage.namespace}/forgotten, {LAST_APPLIED}"):
+            stage.rotate()
+        stage.api.delete(f"{path}/forgotten")
+        stage.api.merge(f"{path}/copy", kept)
+        rotation = stage.rotation()
+        stage.rotate()
+        assert old_copies(stage.estate, [rotation]) == {stage.id: []}
+
+    def test_nothing_is_adopted_in_the_middle_of_a_rotation(self, stage: Stage) -> None:
+        carry_out(stage.rotation().introduce(), stage.effects())
+        with pytest.raises(NotAdopted, match="is unfinished: run rotate_credentials first"):
+            adopt(stage.id, Credential(stage.service.username, "by hand"), None, stage.kv)
+
+    def test_a_pending_value_beside_one_that_somebody_stored_is_for_a_person_to_decide(self, stage: Stage) -> None:
+        carry_out(stage.rotation().introduce(), stage.effects())
+        stage.kv.write(f"svc/{stage.id}", Credential(stage.service.username, "by hand"), replaces=1)
+        with pytest.raises(CannotRotate, match="somebody stored version 2 since"):
+            stage.rotate()
+        assert stage.kv.read(f"rotation/pending/{stage.id}") is not None
+
+    def test_a_service_that_is_away_is_neither_accepted_nor_refused(self, stage: Stage) -> None:
+        """Nothing is written, nothing is taken back, and a pending value stays."""
+        carry_out(stage.rotation().introduce(), stage.effects())
+        away = dataclasses.replace(stage, service=stage.service.at(NOBODY))
+        target = away.estate.target(stage.id)
+        for credential in (stage.stored().credential, Credential(stage.service.username, "junk")):
+            assert target.log_in(credential.username, credential.password).answer is Answer.UNREACHABLE
+        written = len(stage.journal.lines)
+        with pytest.raises(Problem):
+            away.rotate()
+        with pytest.raises(Problem):
+            take_back(again(away.estate, [(stage.id, 1, False)])[0].reversible(), away.effects())
+        assert stage.kv.read(f"rotation/pending/{stage.id}") is not None
+        assert stage.journal.lines[written:] == []
 
     def test_afterwards_the_old_value_stands_nowhere(self, stage: Stage) -> None:
         rotation = stage.rotation()

@@ -16,7 +16,7 @@ from infra_ops.models.problems import Refusal
 class MakePlan(BaseOperator):
     """Pushes XCom `plan` and, for the sensors, `subjects`; shows the plan in its log.
 
-    Skips `steps` when there is nothing to do, and `verify` too when the run only plans.
+    Skips `steps` when there is nothing to do, and when the run only plans.
     """
 
     def __init__(self, *, operation: str, approval: str, steps: list[str], **kwargs: Any) -> None:
@@ -32,9 +32,7 @@ class MakePlan(BaseOperator):
             only_planned = Mode.of(context).name == PLAN
             if not only_planned:
                 refuse_unapproved(plan, context["params"]["plan_id"] or "", self.approval)
-        if only_planned:
-            raise DownstreamTasksSkipped(tasks=[*self.steps, "verify"])
-        if not plan.steps:
+        if only_planned or not plan.steps:
             raise DownstreamTasksSkipped(tasks=self.steps)
 
     def _plan(self, context: Context) -> Plan:

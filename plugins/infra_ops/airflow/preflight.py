@@ -38,6 +38,8 @@ class Preflight(BaseOperator):
         mode = mode_of(
             context["params"]["mode"], by_person=run.run_type == "manual", approval=self.approval, listed=listed
         )
+        if mode.name == PLAN and run.run_type == "manual" and (named := context["params"]["plan_id"]):
+            raise Refusal(f"Plan {named} is named, but the mode is plan, which changes nothing: choose apply.")
         self.log.info("This run will %s: %s.", mode.name, mode.why)
         context["ti"].xcom_push(key="mode", value=asdict(mode))
         outcomes = operation(self.operation, context).preflight()

@@ -22,7 +22,7 @@ from infra_ops.airflow.steps import Undo, Verify
 from infra_ops.airflow.verdict import Verdict
 
 APPROVALS = {
-    "self": "Leave it empty and the run carries out what it plans.",
+    "self": "Leave it empty and a run in mode apply carries out what it plans.",
     "named_plan": "A run that only plans shows it. Without it nothing is changed.",
 }
 TRIAGE = """
@@ -30,7 +30,8 @@ TRIAGE = """
   run named, or fail it; two changes at once cannot be told apart. *The ground does not hold*: mend what it names first.
 - `plan`: the log shows the plan. *No longer what would be done*: look at the new plan and approve that one.
 - `undo`: runs after a failed step. *There is no way back*, *the good way is on*: mend the cause, start a new run.
-- `verify`: all was done and the measurement says otherwise; each sentence names a check of `include/checks.yaml`.
+- `verify`: all was done and the measurement says otherwise, or a scheduled run that only plans finds something overdue;
+  each sentence names a check of `include/checks.yaml`.
 - `record`: the API server did not take the evidence; clear it when the server is back.
 - `verdict`: repeats what the failed tasks said. XCom `report` of `record` has the whole story of the run.
 

@@ -42,5 +42,5 @@ def shortcomings(states: dict[str, str | None], steps: list[str], *, applies: bo
     """
     if failed := {task: "failed" for task, state in states.items() if state == "failed"}:
         return failed
-    needed = ["preflight", "plan", *(steps if applies and planned else []), *(["verify"] if applies else []), "record"]
+    needed = ["preflight", "plan", *(steps if applies and planned else []), "verify", "record"]
     return {task: f"was {states.get(task) or 'not run'}" for task in needed if states.get(task) != "success"}

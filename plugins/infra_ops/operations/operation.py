@@ -65,6 +65,10 @@ class Operation(Protocol):
         """What a failed run takes back as things are now; nothing when the only good way is on."""
         ...
 
+    def standing(self) -> list[Outcome]:
+        """What has to hold whether or not anything is changed: runs that only plan measure it instead of `verify`."""
+        ...
+
     def verify(self) -> list[Outcome]:
         """Measures that the wanted state is reached, not that steps were done."""
         ...

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from infra_ops.models.credentials import Stored
 from infra_ops.models.inventory import CredentialSpec
+from infra_ops.models.problems import Problem
 from infra_ops.operations.rotation.estate import Estate
 from infra_ops.operations.rotation.rotation import Rotation
 from infra_ops.operations.rotation.targets.target import CannotRotate
@@ -27,19 +28,35 @@ def due(estate: Estate, ids: list[str], *, now: datetime, force: bool = False) -
     """Looks at each credential of `ids` (all that rotate, when it is empty).
 
     A rotation that has begun is always due, whatever its age; `force` rotates a value that is young enough. Raises
-    CannotRotate, with one sentence, for an unknown id, one that was never adopted, and a consumer that cannot follow.
+    Problem, with one sentence, for a named id that is unknown or was never adopted, or whose service or consumer cannot
+    follow. When nobody named any, such a one does not stop the others: the sentence is its reason.
     """
     rotations, reasons = [], []
     for id_ in ids or list(estate.inventory.rotated()):
-        spec = estate.spec(id_)
-        current = estate.adopted(id_)
-        if begun := _begun(estate, id_, current):
-            rotations.append(begun)
-        elif not force and (reason := _not_due(id_, spec, current, now)):
-            reasons.append(reason)
+        try:
+            found = _look(estate, id_, now, force=force)
+        except Problem as problem:
+            if ids:
+                raise
+            reasons.append(f"{id_} cannot be rotated: {problem}")
+            continue
+        if isinstance(found, Rotation):
+            rotations.append(found)
         else:
-            rotations.append(estate.rotation(id_, current))
-    return _possible(rotations, reasons)
+            reasons.append(found)
+    return Due(tuple(rotations), tuple(reasons))
+
+
+def _look(estate: Estate, id_: str, now: datetime, *, force: bool) -> Rotation | str:
+    """The rotation of a credential, or why there is to be none."""
+    spec, current = estate.spec(id_), estate.adopted(id_)
+    rotation = _begun(estate, id_, current)
+    if rotation is None:
+        if not force and (reason := _not_due(id_, spec, current, now)):
+            return reason
+        rotation = estate.rotation(id_, current)
+    rotation.refuse_if_impossible()
+    return rotation
 
 
 def rollbacks(estate: Estate, ids: list[str]) -> Due:
@@ -56,8 +73,9 @@ def rollbacks(estate: Estate, ids: list[str]) -> Due:
             )
         rotation = begun or estate.rotation(id_, current, rollback=True)
         rotation.refuse_if_nothing_to_put_back()
+        rotation.refuse_if_impossible()
         rotations.append(rotation)
-    return _possible(rotations, [])
+    return Due(tuple(rotations), ())
 
 
 def latest(estate: Estate, id_: str) -> Rotation:
@@ -89,12 +107,6 @@ def due_at(id_: str, stored: Stored, spec: CredentialSpec) -> datetime:
     digest = hashlib.sha256(f"{id_}:{stored.version}".encode()).digest()
     longest = min(JITTER, timedelta(days=spec.rotate_every_days) / 4)
     return stored.created + timedelta(days=spec.rotate_every_days) - longest * (digest[0] / 255)
-
-
-def _possible(rotations: list[Rotation], reasons: list[str]) -> Due:
-    for rotation in rotations:
-        rotation.refuse_if_impossible()
-    return Due(tuple(rotations), tuple(reasons))
 
 
 def _begun(estate: Estate, id_: str, current: Stored) -> Rotation | None:

@@ -79,6 +79,11 @@ class RotateCredentials:
             *chain.from_iterable(rotation.reversible() for rotation in others),
         ]
 
+    def standing(self) -> list[Outcome]:
+        """K012 and K013 of all that were asked for: is a rotation overdue, or unfinished?"""
+        now, run = datetime.now(UTC), self._request.run
+        return [outcome for id_ in self._asked() for outcome in standing(self._estate, id_, now=now, run=run)]
+
     def verify(self) -> list[Outcome]:
         """K010, K011 and K020 of each credential of the plan, K012 and K013 of all that were asked for."""
         outcomes: list[Outcome] = []
@@ -88,9 +93,7 @@ class RotateCredentials:
             outcomes.append(accepted(rotation, run=run))
             outcomes.append(checks.moved(rotation.id, moving(rotation, self._estate.cluster), now=now, run=run))
             outcomes.append(checks.nowhere_left(rotation.id, left[rotation.id], now=now, run=run))
-        for id_ in self._asked():
-            outcomes += standing(self._estate, id_, now=now, run=run)
-        return outcomes
+        return outcomes + self.standing()
 
     def _rotations(self) -> list[Rotation]:
         """Those of the plan; before there is one, those that are due."""
@@ -101,7 +104,8 @@ class RotateCredentials:
     def _found(self) -> Due:
         if self._request.params.get("rollback"):
             return rollbacks(self._estate, list(dict.fromkeys(self._request.params.get("credentials") or [])))
-        return due(self._estate, self._asked(), now=datetime.now(UTC), force=bool(self._request.params.get("force")))
+        named = list(dict.fromkeys(self._request.params.get("credentials") or []))
+        return due(self._estate, named, now=datetime.now(UTC), force=bool(self._request.params.get("force")))
 
     def _asked(self) -> list[str]:
         return list(dict.fromkeys(self._request.params.get("credentials") or self._estate.inventory.rotated()))

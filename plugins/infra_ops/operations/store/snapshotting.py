@@ -54,6 +54,10 @@ class SnapshotOpenbao:
         """Nothing: a snapshot harms nobody, and the scratch store is put to sleep by whoever woke it."""
         return []
 
+    def standing(self) -> list[Outcome]:
+        """The same as after its work: an old snapshot is too old whoever looks."""
+        return self.verify()
+
     def verify(self) -> list[Outcome]:
         """K018, and K015: who looks every day reminds of recovery keys that lie about."""
         now, run = datetime.now(UTC), self._request.run

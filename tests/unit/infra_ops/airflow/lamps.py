@@ -58,6 +58,9 @@ class Lamps:
     def reversible(self) -> Sequence[Action]:
         return [_switch("red")] if WORLD["green"] == "off" else []
 
+    def standing(self) -> list[Outcome]:
+        return [shines("red", {"run": self.request.run})]
+
     def verify(self) -> list[Outcome]:
         return [shines(lamp, {"run": self.request.run}) for lamp in WORLD]
 

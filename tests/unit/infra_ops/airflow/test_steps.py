@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException, DownstreamTasksSkipped
 
@@ -124,3 +126,23 @@ def test_verify_measures_the_world_and_not_the_steps(applying: Run) -> None:
         applying.execute("verify")
     assert not isinstance(problem.value, AirflowFailException), "a measurement is worth another try"
     assert [outcome["state"] for outcome in applying.xcom("verify", "outcomes")] == ["pass", "fail"]
+
+
+@pytest.mark.parametrize("run_type", ["manual", "scheduled"])
+def test_a_run_that_only_plans_measures_what_has_to_hold_anyway_and_fails_by_it_when_nobody_reads_its_plan(
+    run_type: str,
+) -> None:
+    run = Run(run_type=run_type)
+    run.execute("preflight")
+    with pytest.raises(DownstreamTasksSkipped):
+        run.execute("plan")
+    with pytest.raises(AirflowException, match="K901 red") if run_type == "scheduled" else nullcontext():
+        run.execute("verify")
+    assert [outcome["subject"] for outcome in run.xcom("verify", "outcomes")] == ["red"]
+    lamps.WORLD["red"] = "on"
+    run.execute("verify")
+
+
+def test_a_plan_that_is_named_for_a_run_that_changes_nothing_is_refused() -> None:
+    with pytest.raises(AirflowFailException, match="the mode is plan, which changes nothing: choose apply"):
+        Run(plan_id="0" * 12).execute("preflight")
