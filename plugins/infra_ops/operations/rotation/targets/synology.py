@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeGuard
 
 from infra_ops.clients import http
 from infra_ops.models.credentials import Answer, Credential, Login
@@ -123,6 +123,14 @@ class SynologyTarget(Swap):
 
     def _call(self, **form: str) -> dict[str, Any]:
         answer = http.wanted(http.call("POST", self._url, form=form), 200, what=f"{self.where}: {form['api']}")
-        if not isinstance(answer, dict) or "success" not in answer:
+        if not _is_dsms(answer):
             raise http.HttpError(f"{self.where} does not speak DSM's web API: no answer of its kind.")
         return answer
+
+
+def _is_dsms(answer: Any) -> TypeGuard[dict[str, Any]]:
+    """A success, or an error by its number: whatever else a number's place holds may quote what was sent."""
+    if not isinstance(answer, dict) or "success" not in answer:
+        return False
+    error = answer.get("error")
+    return bool(answer["success"]) or (isinstance(error, dict) and isinstance(error.get("code"), int))
