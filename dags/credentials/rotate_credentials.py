@@ -30,10 +30,10 @@ same. `rollback` puts the value before the current one back, by the same steps.
 - `preflight`: *was never adopted*: run `python -m infra_ops adopt <id>`. *Fixes the user name*: take the name from the
   Secret too. *Refuses the stored value*: somebody changed it in the service; adopt the value that is good now.
 - `plan`: *stands where the inventory knows nothing of it*: somebody has a copy; write the place into the inventory.
-  *Holds neither of the two*: somebody changed a copy by hand; put the stored value back. *Has the same value as*: rotate
-  both in one run.
+  *Holds neither of the two*: somebody changed a copy by hand; put the stored value back. *Has the same value as*:
+  rotate both at once.
 - `accepted`: the service does not take the new value yet. Is its rollout stuck? `kubectl -n <namespace> get pods`.
-- `switch`: safe to clear; it goes on where it stopped.
+- `introduce`, `switch`: safe to clear; each goes on where it stopped.
 - `moved`: names each consumer that is late, and the sessions that hold on to the old login. Mend that workload, clear.
 - `retire`: *still has sessions*: a client that the inventory does not know logs in with the old value; add it there.
 - `retired`: the service starts again without the old value; like `accepted`.

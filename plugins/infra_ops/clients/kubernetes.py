@@ -106,7 +106,7 @@ class Cluster:
                 raise
 
     def _apply(self, path: str, item: dict[str, Any], **params: str) -> dict[str, Any]:
-        """The library's own JSON is ASCII, but servers read what is applied as YAML, which has no surrogate pairs."""
+        """The library's own JSON is in ASCII, but what is applied is read as YAML, which has no surrogate pairs."""
         return self._call("PATCH", path, json.dumps(item, ensure_ascii=False).encode(), APPLY, **params)
 
     def _call(
@@ -152,9 +152,15 @@ def _cause(error: HTTPError) -> str:
 
 
 def _reason(path: str, error: client.ApiException) -> str:
-    """The server's own sentence, where it sent a Status; but about Secrets only its reason: it may quote a value."""
+    """The server's own sentence, where it sent a Status; but about Secrets only its reason, which is one word: all else
+    may quote a value.
+    """
     try:
         status = json.loads(error.body)
-        return str(status["reason"] if "/secrets" in path else status["message"])
+        if "/secrets" not in path:
+            return str(status["message"])
+        if (reason := str(status["reason"])).isalpha():
+            return reason
     except (TypeError, ValueError, KeyError):
-        return str(error.reason)
+        pass
+    return str(error.reason)

@@ -59,9 +59,9 @@ class Kv:
         except InvalidRequest as error:
             if "check-and-set" in " ".join(map(str, error.errors or [])):
                 raise SomebodyWasFaster(f"{self._mount}/{path} no longer has version {replaces}") from None
-            raise StoreError(self._vault.explain(error)) from None
+            raise StoreError(self._vault.explain(error, credential.password)) from None
         except (RequestException, VaultError) as error:
-            raise StoreError(self._vault.explain(error)) from None
+            raise StoreError(self._vault.explain(error, credential.password)) from None
         return int(answer["data"]["version"])
 
     def delete(self, path: str) -> None:

@@ -6,6 +6,8 @@ asyncpg, because psycopg gives no SQLSTATE for a refused login.
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -19,7 +21,7 @@ REFUSALS = {"28000", "28P01"}
 
 
 class DatabaseError(Problem):
-    """The server refused a statement or did not answer. The text quotes no statement: it may hold a verifier."""
+    """The server refused a statement or did not answer. The text quotes no value of it, which may be a verifier."""
 
 
 class Server:
@@ -43,9 +45,9 @@ class Server:
                 for statement in statements:
                     await connection.execute(statement)
 
-        self._run(transaction, database)
+        self._run(transaction, database, statements)
 
-    def _run(self, work: Any, database: str) -> Any:
+    def _run(self, work: Any, database: str, statements: Sequence[str] = ()) -> Any:
         async def session() -> Any:
             connection = await asyncpg.connect(
                 host=self.host,
@@ -64,7 +66,7 @@ class Server:
         try:
             return asyncio.run(session())
         except asyncpg.PostgresError as error:
-            reason = f"{error.sqlstate} {error.args[0] if error.args else ''}"
+            reason = f"{error.sqlstate} {_words(error, statements)}"
             raise DatabaseError(f"PostgreSQL {self.host}:{self.port}/{database} refused: {reason}") from None
         except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
             reason = str(error) or type(error).__name__
@@ -88,6 +90,14 @@ def log_in(host: str, port: int, database: str, username: str, password: str) ->
     except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
         return Login(Answer.UNREACHABLE, type(error).__name__)
     return Login(Answer.ACCEPTED, "")
+
+
+def _words(error: asyncpg.PostgresError, statements: Sequence[str]) -> str:
+    """The server's own sentence, unless it quotes a value of a statement; then the name of the error."""
+    text = str(error.args[0]) if error.args else ""
+    values = [value for statement in statements for value in re.findall(r"'((?:[^']|'')+)'", statement)]
+    quotes = any(value in text or value.replace("''", "'") in text for value in values)
+    return type(error).__name__ if quotes else text
 
 
 def quoted(name: str) -> str:

@@ -20,6 +20,7 @@ from requests.exceptions import ChunkedEncodingError, RequestException
 from requests.exceptions import ConnectionError as RequestsConnectionError
 
 from infra_ops.clients.retries import PASSING, READS, TRIES, Patience, pause
+from infra_ops.models.copies import pattern
 from infra_ops.models.problems import Problem
 
 # The state of a store that does not serve as its health shows it: a standby, or sealed.
@@ -78,6 +79,7 @@ class Vault:
             session.mount(scheme, PatientAdapter())
         self._client = hvac.Client(url=self.address, session=session, timeout=10, adapter=StatusAdapter)
         self._logged_in = False
+        self._shown: tuple[str, ...] = ()  # what a login showed of itself
 
     def seal_status(self) -> dict[str, Any]:
         """The answer of `sys/seal-status`, which needs no login. Raises `StoreError`."""
@@ -106,7 +108,7 @@ class Vault:
             except (RequestException, VaultError) as error:
                 # a login whose answer was lost has left a token that nobody knows, which expires
                 if attempt == TRIES or not _is_passing(error):
-                    raise StoreError(self.explain(error)) from None
+                    raise StoreError(self.explain(error, *self._shown)) from None
                 pause(attempt)
                 attempt += 1
             except OSError as error:
@@ -117,15 +119,23 @@ class Vault:
         if role_id_file := os.environ.get("VAULT_ROLE_ID_FILE"):
             role_id = Path(role_id_file).read_text().strip()
             secret_id = Path(os.environ.get("VAULT_SECRET_ID_FILE", "")).read_text().strip()
+            self._shown = (secret_id,)
             self._client.auth.approle.login(role_id=role_id, secret_id=secret_id)
         else:
             role = os.environ.get("VAULT_KUBERNETES_ROLE", "")
-            self._client.auth.kubernetes.login(role=role, jwt=SERVICE_ACCOUNT_TOKEN.read_text())
+            token = SERVICE_ACCOUNT_TOKEN.read_text()
+            self._shown = (token,)
+            self._client.auth.kubernetes.login(role=role, jwt=token)
 
-    def explain(self, error: Exception) -> str:
-        """hvac's and requests' own texts carry request paths and object addresses; ours says it in few words."""
+    def explain(self, error: Exception, *sent: str) -> str:
+        """hvac's and requests' own texts carry request paths and object addresses; ours says it in few words.
+
+        The store's own are left out where they quote one of the secrets that were `sent`.
+        """
         if isinstance(error, VaultError):
-            reasons = ", ".join(map(str, error.errors or [])) or type(error).__name__
+            reasons = ", ".join(map(str, error.errors or []))
+            if not reasons or any(pattern(secret).search(reasons.encode()) for secret in sent):
+                reasons = type(error).__name__
             state = STATES.get(getattr(error, "status", 0))
             return f"{self.address} refused{f', it is {state}' if state else ''}: {reasons}"
         if isinstance(error, RequestsConnectionError):

@@ -70,14 +70,20 @@ def first_missing(actions: Iterable[Action]) -> str:
 
 
 def take_back(actions: Sequence[Action], effects: Effects, say: Callable[[str], None] = lambda text: None) -> None:
-    """Undoes, last first, what is in its after state. Raises CannotTakeBack at the first step without a way back."""
+    """Undoes, last first, what is in its after state.
+
+    Raises CannotTakeBack at the first step without a way back, PlanRefused at a third state and StepFailed when taking
+    back had no effect: who cannot tell whether a service has the new value must not go on and delete it.
+    """
     for action in reversed(actions):
         step = action.step
-        if action.look() != step.after:
+        if _look(action) != step.after:
             continue
         if action.undo is None:
             raise CannotTakeBack(f"{step.id}: {step.target} is '{step.after}' and there is no way back from it.")
         _persist(action, action.undo, _left_after, effects, say)
+        if _look(action) == step.after:
+            raise StepFailed(f"{step.id} was taken back, but {step.target} still is '{step.after}'.")
         say(f"{step.id}: {step.target}: {step.after} -> {step.before}")
 
 
@@ -116,7 +122,7 @@ def _shows_after(action: Action) -> bool:
 
 
 def _left_after(action: Action) -> bool:
-    return action.look() != action.step.after
+    return _look(action) != action.step.after
 
 
 def _look(action: Action) -> str:

@@ -50,6 +50,14 @@ def test_a_refused_login_is_told_without_the_secret(monkeypatch: pytest.MonkeyPa
     assert (store.login, store.problem) == ("", f"{address} refused: invalid role or secret ID")
 
 
+def test_words_that_quote_the_secret_of_a_login_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusal = {"/v1/auth/approle/login": (400, {"errors": ["nobody knows invented-secret"]})}
+    with serve(UNSEALED | refusal) as address:
+        monkeypatch.setenv("VAULT_ADDR", address)
+        store = read_store(Vault())
+    assert store.problem == f"{address} refused: InvalidRequest"
+
+
 def test_a_store_that_is_not_there_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

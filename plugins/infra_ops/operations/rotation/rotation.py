@@ -212,6 +212,9 @@ class Rotation:
             for workload, missing in self.rolling().items():
                 raise StepFailed(f"{workload}: {missing}; a login tried now may reach what is about to end.")
             self._wait_out_a_lost_probe()
+            if self.target.forgives:
+                new = self.change.new()
+                effects.do(step.id, "let wrong logins be forgotten", lambda: self.target.forgive(new))
             begun = {PROBING: f"{self.change.rotation_id} {datetime.now(UTC).isoformat()}"}
             effects.do(step.id, "note that wrong logins are being tried", lambda: self._kv.note(self._current, begun))
             result = effects.do(step.id, "try new, old and junk", self._try_logins)

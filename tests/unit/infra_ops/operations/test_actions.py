@@ -94,6 +94,21 @@ def test_a_step_without_a_way_back_says_so(effects: Effects) -> None:
         take_back([Lamp("on").action(undo=False)], effects)
 
 
+def test_taking_back_ends_at_a_state_that_it_does_not_know(effects: Effects, notebook: Notebook) -> None:
+    """What comes after it may be the only copy of what the lamp has."""
+    first = Lamp("on")
+    with pytest.raises(PlanRefused, match="the lamp is 'broken'"):
+        take_back([first.action(), Lamp("broken").action()], effects)
+    assert (first.state, notebook.lines) == ("on", [])
+
+
+def test_taking_back_without_effect_is_a_failure(effects: Effects) -> None:
+    first = Lamp("on")
+    with pytest.raises(StepFailed, match=r"lamp.on was taken back, but the lamp still is 'on'\."):
+        take_back([first.action(), Lamp("on", stuck=True).action()], effects)
+    assert first.state == "on"
+
+
 @dataclass
 class Flaky(Lamp):
     """Each switching takes the next of `answers`: "fine", "lost" (it is done, nobody hears of it) or "failed"."""

@@ -18,6 +18,7 @@ from infra_ops.operations.rotation.targets.target import Budget
 
 
 class GrafanaTarget(Swap):
+    forgives = True
     budget = Budget(wrong=5, within=timedelta(minutes=5))  # then the user name is locked, even for the right password
 
     def __init__(self, spec: Grafana) -> None:
@@ -27,6 +28,10 @@ class GrafanaTarget(Swap):
     def rules(self, login: Credential) -> Rules:
         """A special character, which the strong password policy wants where it is switched on."""
         return Rules(special="-_.")
+
+    def forgive(self, login: Credential) -> None:
+        """Side-cars were wrong until they started again, and the proof's own two might be the ones too many."""
+        self.set_password(login, login)
 
     def log_in(self, username: str, password: str) -> Login:
         return http.log_in(f"{self._url}/api/user", username, password)

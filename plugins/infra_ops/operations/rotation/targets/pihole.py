@@ -6,6 +6,7 @@ Facts: security-and-backup 2.2; https://docs.pi-hole.net/api/auth/
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -80,6 +81,7 @@ class PiholeTarget(Swap):
 
 
 def _key(reply: http.Reply) -> str:
-    """Pi-hole's own word for what is wrong."""
+    """Pi-hole's own word for what is wrong. Whatever is no such word may quote what was sent."""
     error = reply.body.get("error") if isinstance(reply.body, dict) else None
-    return str(error.get("key", "")) if isinstance(error, dict) else f"HTTP {reply.status}"
+    key = str(error.get("key", "")) if isinstance(error, dict) else ""
+    return key if re.fullmatch("[a-z_]+", key) else f"HTTP {reply.status}"

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeGuard
 
 from infra_ops.clients import http
 from infra_ops.models.credentials import Answer, Credential, Login
@@ -57,7 +57,7 @@ class SynologyTarget(Swap):
             if answer["success"]:
                 self._log_out(answer["data"])
                 return Login(Answer.ACCEPTED, "")
-            code = _code(answer)
+            code = answer["error"]["code"]
         except http.HttpError as error:
             return http.no_answer(error)
         if code == WRONG:
@@ -111,7 +111,7 @@ class SynologyTarget(Swap):
     def _session(self, login: Credential) -> Iterator[dict[str, Any]]:
         answer = self._log_in(login.username, login.password)
         if not answer["success"]:
-            raise DsmError(f"{self.where} refused the login of {login.username} with code {_code(answer)}.")
+            raise DsmError(f"{self.where} refused the login of {login.username} with code {answer['error']['code']}.")
         try:
             yield answer["data"]
         finally:
@@ -123,17 +123,20 @@ class SynologyTarget(Swap):
         encoded = {name: json.dumps(value) for name, value in fields.items()}
         answer = self._call(api=api, version=str(version), method=method, **token, **encoded)
         if not answer["success"]:
-            raise DsmError(f"{self.where} refused {api} {method} with code {_code(answer)}.")
+            raise DsmError(f"{self.where} refused {api} {method} with code {answer['error']['code']}.")
         data: dict[str, Any] = answer.get("data") or {}
         return data
 
     def _call(self, **form: str) -> dict[str, Any]:
         answer = http.wanted(http.call("POST", self._url, form=form), 200, what=f"{self.where}: {form['api']}")
-        if not isinstance(answer, dict) or "success" not in answer:
+        if not _is_dsms(answer):
             raise http.HttpError(f"{self.where} does not speak DSM's web API: no answer of its kind.")
         return answer
 
 
-def _code(answer: dict[str, Any]) -> int:
-    """DSM's number for what is wrong."""
-    return int(http.part(answer, "error", "code", what="A call of DSM"))
+def _is_dsms(answer: Any) -> TypeGuard[dict[str, Any]]:
+    """A success, or an error by its number: whatever else a number's place holds may quote what was sent."""
+    if not isinstance(answer, dict) or "success" not in answer:
+        return False
+    error = answer.get("error")
+    return bool(answer["success"]) or (isinstance(error, dict) and isinstance(error.get("code"), int))

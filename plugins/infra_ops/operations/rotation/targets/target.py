@@ -84,6 +84,9 @@ class Target(ABC):
     overlaps: bool = True
     """It accepts old and new side by side for a while; otherwise the new value ends the old one."""
 
+    forgives: bool = False
+    """It can be made to forget the wrong logins of others (`forgive`), which a proof comes on top of."""
+
     budget: Budget | None = None
     """What it bears of wrong logins; None when it does not count them."""
 
@@ -121,6 +124,10 @@ class Target(ABC):
     def retire(self, change: Change) -> Sequence[Action]:
         """Make the service refuse the old value."""
         return []
+
+    def forgive(self, login: Credential) -> None:
+        """Let the wrong logins of others be forgotten. Raises Problem."""
+        raise NotImplementedError
 
     def workloads(self) -> list[Workload]:
         """Those that are the service, when a rotation restarts it: before all of their pods run the newest template,
