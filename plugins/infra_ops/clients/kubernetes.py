@@ -106,7 +106,7 @@ class Cluster:
                 raise
 
     def _apply(self, path: str, item: dict[str, Any], **params: str) -> dict[str, Any]:
-        """The library's own JSON is in ASCII, but servers read what is applied as YAML, which has no surrogate pairs."""
+        """The library's own JSON is in ASCII, but servers read what is applied as YAML, without surrogate pairs."""
         return self._call("PATCH", path, json.dumps(item, ensure_ascii=False).encode(), APPLY, **params)
 
     def _call(
