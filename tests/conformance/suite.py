@@ -21,28 +21,14 @@ DAY = 86400.0
 
 
 class TargetConformance:
-    """`kind` as in the inventory; `end_user` is whom the new value belongs to, X being today's user."""
+    """`kind` as in the inventory."""
 
     kind: str
-    end_user = "X"
-
-    def undisturbed(self, stage: Stage) -> dict[str, Any]:
-        """The end of a first rotation."""
-        return {
-            "version": 2,
-            "rotation": "X:2",
-            "user": self.end_user,
-            "pending": None,
-            "new": True,
-            "old": f"refused {stage.service.refusal}",
-            "copy": True,
-            "consumer": True,
-        }
 
     def test_new_works_and_old_and_junk_are_refused_by_the_services_own_code(self, stage: Stage) -> None:
         rotation_id, code = stage.rotation().change.rotation_id, stage.service.refusal
         stage.rotate()
-        assert stage.end_state() == self.undisturbed(stage)
+        assert stage.end_state() == stage.undisturbed
         probed = stage.kv.notes(f"svc/{stage.id}")[PROBED]
         assert probed.startswith(f"{rotation_id} new accepted")
         assert probed.endswith(f"old refused {code}, junk refused {code}")
@@ -91,7 +77,7 @@ class TargetConformance:
         assert stage.accepts(Credential(stage.service.username, stage.service.old))
         assert stage.accepts(stage.running)
         stage.rotate()
-        assert stage.end_state() == self.undisturbed(stage)
+        assert stage.end_state() == stage.undisturbed
 
     def test_the_previous_value_can_be_put_back_by_the_same_steps(self, stage: Stage) -> None:
         stage.rotate()
@@ -136,7 +122,7 @@ class TargetConformance:
         stage.stuck = False
         stage.settle()
         stage.rotate()
-        assert stage.end_state() == self.undisturbed(stage)
+        assert stage.end_state() == stage.undisturbed
 
     def test_a_copy_that_the_inventory_does_not_know_fails_the_plan_and_is_named(self, stage: Stage) -> None:
         """Whatever it is wrapped in."""
