@@ -33,7 +33,9 @@ same. `rollback` puts the value before the current one back, by the same steps.
   *Holds neither of the two*: somebody changed a copy by hand; put the stored value back. *Has the same value as*:
   rotate both at once.
 - `accepted`: the service does not take the new value yet. Is its rollout stuck? `kubectl -n <namespace> get pods`.
-- `introduce`, `switch`: safe to clear; each goes on where it stopped.
+- `introduce`, `switch`: safe to clear; each goes on where it stopped. *Refuses every stored password*: somebody changed
+  it at the service, or too many wrong logins have locked the user for a while (Grafana: five minutes). The store keeps
+  both.
 - `moved`: names each consumer that is late, and the sessions that hold on to the old login. Mend that workload, clear.
 - `retire`: *still has sessions*: a client that the inventory does not know logs in with the old value; add it there.
 - `retired`: the service starts again without the old value; like `accepted`.

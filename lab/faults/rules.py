@@ -46,7 +46,7 @@ class Rule(BaseModel):
     skip: int = Field(0, ge=0)
     times: int | None = Field(None, ge=1)
     seconds: float = Field(1, ge=0, description="how slow, or what Retry-After says")
-    status: int = Field(401, ge=400, le=599, description="of the answer of a service that has locked us out")
+    status: int = Field(401, ge=200, le=599, description="of the answer of a service that has locked us out")
     body: str = ""
 
     _seen: int = PrivateAttr(0)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from tests.lab.conftest import cluster as cluster  # the fixtures of the tests o
 from tests.lab.rotation.conftest import lab as lab
 from tests.lab.rotation.stage import RootVault
 
+SetUp = Callable[[str], AbstractContextManager[Stage]]
 KINDS = ("postgres", "flower", "grafana", "pihole", "synology", "airflow")
 
 
@@ -34,39 +35,50 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def stage(
-    request: pytest.FixtureRequest,
+def set_up(
     lab: Lab,  # noqa: F811
     cluster: Cluster,  # noqa: F811
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
-) -> Iterator[Stage]:
+) -> SetUp:
+    """A fresh stage of a kind of target, as often as a test wants one."""
+
+    @contextmanager
+    def set_up(kind: str) -> Iterator[Stage]:
+        monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig))
+        monkeypatch.setenv("VAULT_ADDR", openbao.url(lab))
+        monkeypatch.setenv("VAULT_CACERT", str(lab.certs / "ca.crt"))
+        monkeypatch.setenv("INFRA_OPS_CACERT", str(lab.certs / "ca.crt"))
+        kv = Kv(RootVault(credentials.read(lab.credentials, "openbao_root")), "infra")
+        namespace, name, api = cluster.namespace(), f"app{uuid.uuid4().hex[:8]}", Api()
+        folder = tmp_path / name
+        folder.mkdir()
+        with ExitStack() as stack:
+            match kind:
+                case "postgres":
+                    superuser = credentials.read(lab.credentials, "postgres_superuser")
+                    service = stack.enter_context(services.postgres(lab.ports.of("postgres"), superuser, name))
+                case "flower":
+                    service = stack.enter_context(services.flower(api, namespace))
+                case "grafana":
+                    service = stack.enter_context(services.grafana(folder, clock))
+                case "pihole":
+                    service = stack.enter_context(services.pihole(folder, clock))
+                case "synology":
+                    service = stack.enter_context(services.synology(folder, clock, lab.certs / "openbao.crt"))
+                case "airflow":
+                    service = stack.enter_context(services.airflow())
+            stage = Stage(name, service, kv, api, namespace, clock)
+            stage.set_up()
+            yield stage
+            stage.clear()
+
+    return set_up
+
+
+@pytest.fixture
+def stage(request: pytest.FixtureRequest, set_up: SetUp) -> Iterator[Stage]:
     """The stage of the target that the test class names."""
-    monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig))
-    monkeypatch.setenv("VAULT_ADDR", openbao.url(lab))
-    monkeypatch.setenv("VAULT_CACERT", str(lab.certs / "ca.crt"))
-    monkeypatch.setenv("INFRA_OPS_CACERT", str(lab.certs / "ca.crt"))
-    kv = Kv(RootVault(credentials.read(lab.credentials, "openbao_root")), "infra")
-    namespace, name, api = cluster.namespace(), f"app{uuid.uuid4().hex[:8]}", Api()
-    kind = request.param if hasattr(request, "param") else request.cls.kind
-    with ExitStack() as stack:
-        match kind:
-            case "postgres":
-                superuser = credentials.read(lab.credentials, "postgres_superuser")
-                service: services.Service = services.Postgres(lab.ports.of("postgres"), superuser, name)
-            case "flower":
-                service = stack.enter_context(services.flower(api, namespace))
-            case "grafana":
-                service = stack.enter_context(services.grafana(tmp_path, clock))
-            case "pihole":
-                service = stack.enter_context(services.pihole(tmp_path, clock))
-            case "synology":
-                service = stack.enter_context(services.synology(tmp_path, clock, lab.certs / "openbao.crt"))
-            case "airflow":
-                service = stack.enter_context(services.airflow())
-        stage = Stage(name, service, kv, api, namespace, clock)
-        stage.set_up()
+    with set_up(request.param if hasattr(request, "param") else request.cls.kind) as stage:
         yield stage
-        for id_ in (name, *service.others()):
-            kv.delete(f"svc/{id_}")

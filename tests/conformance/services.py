@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+from urllib.parse import urlsplit
 
 from aiohttp import BasicAuth, web
 
@@ -29,14 +31,21 @@ def invented() -> str:
 
 
 class Service(ABC):
-    """A running service whose user `username` has the password `old`, which nobody else on the cluster has."""
+    """A service at `url`, whose user `username` has the password `old`, which nobody else on the cluster has."""
 
     username = "admin"
+    end_user = "X"
+    """Whom the new value belongs to; X is today's user."""
     refusal: str
     """The service's own code for a wrong password."""
     fields = {"user": "{username}", "password": "{password}"}
+    setting: dict[str, Any] = {}
+    """The request that gives the user another password, as fields of a Rule; nothing: every request is a login."""
+    lock_out: dict[str, Any] = {}
+    """How it answers those that it lets in no more, as fields of a Rule."""
 
-    def __init__(self) -> None:
+    def __init__(self, url: str) -> None:
+        self.url = url
         self.refusals = Refusals()
         self.old = invented()
 
@@ -44,6 +53,12 @@ class Service(ABC):
     @abstractmethod
     def target(self) -> dict[str, Any]:
         """The credential's `target` in the inventory."""
+
+    def at(self, url: str) -> Self:
+        """The same service, reached by another address."""
+        other = copy.copy(self)
+        other.url = url
+        return other
 
     def others(self) -> dict[str, Credential]:
         """Logins that the inventory only uses, by id."""
@@ -63,22 +78,32 @@ class Service(ABC):
 
 
 class Postgres(Service):
+    end_user = "X_b"
     refusal = "28P01"
+    setting = {"methods": {"QUERY"}, "path": "(?i)^commit"}
+    lock_out = {"methods": {"CONNECT"}, "path": ""}
 
     def __init__(self, port: int, admin: str, name: str) -> None:
-        super().__init__()
-        self.username, self._port, self._admin = name, port, admin
-        self.server = Server("127.0.0.1", port, Credential("postgres", admin))
+        super().__init__(f"postgres://127.0.0.1:{port}")
+        self.username, self._admin = name, admin
         self.server.execute([f"create role {quoted(name)} login password '{self.old}'"])
         # create database cannot run in a transaction
         self.server.query(f"create database {quoted(name)} owner {quoted(name)}")
+
+    @property
+    def server(self) -> Server:
+        return Server("127.0.0.1", self.port, Credential("postgres", self._admin))
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.url).port or 5432
 
     @property
     def target(self) -> dict[str, Any]:
         return {
             "kind": "postgres",
             "host": "127.0.0.1",
-            "port": self._port,
+            "port": self.port,
             "database": self.username,
             "admin": f"{self.username}_admin",
             "owner": f"{self.username}_owner",
@@ -93,19 +118,23 @@ class Postgres(Service):
 
 
 class Flower(Service):
-    """Accepts the list that it read when it started; restarting it reads the Secret anew."""
+    """Accepts the list that it read when it started; restarting it reads the Secret anew.
+
+    It counts no wrong logins, so a lock-out is here that it refuses everybody.
+    """
 
     refusal = "401"
+    lock_out = {"status": 401}
 
-    def __init__(self, cluster: Cluster, namespace: str, url: str) -> None:
-        super().__init__()
-        self._cluster, self._namespace, self._url = cluster, namespace, url
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        super().__init__("")
+        self._cluster, self._namespace = cluster, namespace
         self._accepted: list[str] = []
 
     @property
     def target(self) -> dict[str, Any]:
         place = {"namespace": self._namespace, "secret": "flower-auth"}
-        return {"kind": "flower", "url": self._url, **place}
+        return {"kind": "flower", "url": self.url, **place}
 
     def restarted(self) -> None:
         path = f"/api/v1/namespaces/{self._namespace}/secrets/flower-auth"
@@ -127,30 +156,52 @@ class Flower(Service):
 class Double(Service):
     """A double of the lab: its inventory entry needs no more than where it is."""
 
+    kind: str
     refusal = "401"
 
-    def __init__(self, kind: str, url: str, refusals: Refusals, old: str) -> None:
-        super().__init__()
-        self._target = {"kind": kind, "url": url}
+    def __init__(self, url: str, refusals: Refusals, old: str) -> None:
+        super().__init__(url)
         self.refusals, self.old = refusals, old
 
     @property
     def target(self) -> dict[str, Any]:
-        return self._target
+        return {"kind": self.kind, "url": self.url}
 
 
-class Synology(Double):
+class GrafanaDouble(Double):
+    """Its lock-out cannot be told from a wrong password."""
+
+    kind = "grafana"
+    setting = {"methods": {"PUT"}}
+    lock_out = {"status": 401, "body": json.dumps({"message": "Invalid username or password"})}
+
+
+class PiholeDouble(Double):
+    kind = "pihole"
+    setting = {"methods": {"PATCH"}}
+    lock_out = {"status": 429, "body": json.dumps({"error": {"key": "rate_limiting"}})}
+
+
+class SynologyDouble(Double):
+    kind = "synology"
     refusal = "400"
+    # Its calls are all alike from outside. Before are: three each for what it is, for its rules, and two for a login.
+    setting = {"methods": {"POST"}, "skip": 10}
+    lock_out = {"status": 200, "body": json.dumps({"success": False, "error": {"code": 407}})}
 
 
 class Airflow(Service):
-    """The FAB users of an Airflow, as far as `/auth/token` and a change of a password go."""
+    """The FAB users of an Airflow, as far as `/auth/token` and a change of a password go.
+
+    Only the login form counts wrong logins, so a lock-out is here that the users are inactive.
+    """
 
     refusal = "401"
+    setting = {"methods": {"PATCH"}}
+    lock_out = {"status": 401, "body": json.dumps({"detail": "Invalid password"})}
 
     def __init__(self) -> None:
-        super().__init__()
-        self.url = ""
+        super().__init__("")
         self._users = {"admin": self.old, "service": "a-service-login"}
         self._tokens: set[str] = set()
 
@@ -209,14 +260,22 @@ class Airflow(Service):
 
 
 @contextmanager
+def postgres(port: int, admin: str, name: str) -> Iterator[Service]:
+    service = Postgres(port, admin, name)
+    yield service
+    # a rotation looks into every database
+    service.server.query(f"drop database {quoted(name)} with (force)")
+
+
+@contextmanager
 def flower(cluster: Cluster, namespace: str) -> Iterator[Service]:
-    service = Flower(cluster, namespace, "")
+    service = Flower(cluster, namespace)
     data = {"FLOWER_BASIC_AUTH": base64.b64encode(f"viewer:theirs,admin:{service.old}".encode()).decode()}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "flower-auth"}, "data": data}
     cluster.create(f"/api/v1/namespaces/{namespace}/secrets", secret)
     service.restarted()
     with served(service.app(), service.refusals) as url:
-        service._url = url
+        service.url = url
         yield service
 
 
@@ -226,7 +285,7 @@ def grafana(folder: Path, clock: Clock) -> Iterator[Service]:
     old = invented()
     double.seed("admin", old)
     with served(double.app(), refusals) as url:
-        yield Double("grafana", url, refusals, old)
+        yield GrafanaDouble(url, refusals, old)
 
 
 @contextmanager
@@ -235,7 +294,7 @@ def pihole(folder: Path, clock: Clock) -> Iterator[Service]:
     old = invented()
     double.start(old)
     with served(double.app(), refusals) as url:
-        yield Double("pihole", url, refusals, old)
+        yield PiholeDouble(url, refusals, old)
 
 
 @contextmanager
@@ -249,7 +308,7 @@ def synology(folder: Path, clock: Clock, certificate: Path) -> Iterator[Service]
         content["policy"]["strong_password"] |= {"included_special_char": True, "min_length": 40}
         content["users"]["admin"] |= {"description": "The only administrator", "email": "admin@example.org"}
     with served(double.app(), refusals, certificate) as url:
-        yield Synology("synology", url, refusals, old)
+        yield SynologyDouble(url, refusals, old)
     kept = json.loads((folder / "synology.json").read_text())["users"]["admin"]
     assert (kept["description"], kept["email"]) == ("The only administrator", "admin@example.org")
 

@@ -7,4 +7,3 @@ from tests.conformance.suite import TargetConformance
 
 class TestPostgres(TargetConformance):
     kind = "postgres"
-    end_user = "X_b"

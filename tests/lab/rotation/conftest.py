@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -65,7 +64,6 @@ def stage(lab: Lab, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, request: 
         kv=Kv(vault, "infra"),
         api=Api(),
         namespace=cluster.namespace(),
-        folder=Path(lab.root),
     )
     stage.set_up()
     return stage

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from infra_ops.clients.effects import Effects
@@ -65,7 +64,6 @@ class Stage:
     kv: Kv
     api: Cluster
     namespace: str
-    folder: Path
     journal: Pages = field(default_factory=Pages)
 
     @property

@@ -13,13 +13,19 @@ from collections.abc import Sequence
 from infra_ops.clients.effects import Effects
 from infra_ops.models.credentials import Answer, Credential
 from infra_ops.models.plans import Step
-from infra_ops.models.problems import Problem
+from infra_ops.models.problems import Problem, Refusal
 from infra_ops.operations.actions import Action
 from infra_ops.operations.rotation.targets.target import Change, Target
 
 
 class Undecided(Problem):
     """The service does not say which password it takes."""
+
+
+class NoneAccepted(Refusal):
+    """The service refuses every stored password. Some answer so while they lock a user, so this says nothing about what
+    was done: a run that took back the stored value now might throw away the only one that works.
+    """
 
 
 class Swap(Target):
@@ -68,4 +74,7 @@ class Swap(Target):
                 return state
             if login.answer is Answer.UNREACHABLE:
                 raise Undecided(f"{self.where} does not say which password it takes ({login.code}); try again later.")
-        return "accepts neither"
+        raise NoneAccepted(
+            f"{self.where} refuses every stored password: somebody changed it there, or it locks the user for a while "
+            "after wrong logins. Wait some minutes, log in by hand, then run this again."
+        )
