@@ -40,10 +40,10 @@ def due(estate: Estate, ids: list[str], *, now: datetime, force: bool = False) -
                 raise
             reasons.append(f"{id_} cannot be rotated: {problem}")
             continue
-        if isinstance(found, Rotation):
-            rotations.append(found)
-        else:
+        if isinstance(found, str):
             reasons.append(found)
+        else:
+            rotations.append(found)
     return Due(tuple(rotations), tuple(reasons))
 
 
