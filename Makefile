@@ -27,7 +27,7 @@ help:
 	@echo "make run DAG=name CONF='{…}'   trigger a DAG in the running lab and watch its tasks"
 	@echo "make status / make down        look at the lab / stop it"
 	@echo "make test                      static checks and all tests"
-	@echo "make crash                     kill each task of a rotation at each moment, and each effect of the store's deployment (about 45 minutes)"
+	@echo "make crash                     kill each task of a rotation at each moment, each effect of the store's deployment; disturb rotations by each fault (about an hour)"
 	@echo "make bench                     what DAG files cost to read, and what a rotation costs"
 	@echo "make venv                      only set up the environment in .venv"
 	@echo "make images REGISTRY=host/path build both images for arm64 and amd64 and push them (without: for this machine)"
@@ -68,7 +68,7 @@ unit: venv
 
 crash: venv
 	PYTHONPATH=plugins:. $(BIN)/python -m tests.crash
-	$(BIN)/pytest -s tests/crash/test_store.py
+	$(BIN)/pytest -s tests/crash/test_store.py tests/crash/test_faults.py
 
 bench: venv
 	PYTHONPATH=plugins:. $(BIN)/python -m tests.bench
