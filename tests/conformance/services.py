@@ -81,7 +81,7 @@ class Postgres(Service):
     end_user = "X_b"
     refusal = "28P01"
     setting = {"methods": {"QUERY"}, "path": "(?i)^commit"}
-    lock_out = {"methods": {"CONNECT"}, "path": ""}
+    lock_out = {"methods": {"CONNECT"}, "path": ""}  # the proxy knows the answer
 
     def __init__(self, port: int, admin: str, name: str) -> None:
         super().__init__(f"postgres://127.0.0.1:{port}")

@@ -21,10 +21,6 @@ from infra_ops.clients.kv import Kv
 from lab import credentials
 from lab.layout import Lab
 from tests.conformance.conftest import KINDS
-from tests.conformance.conftest import clock as clock
-from tests.conformance.conftest import cluster as cluster
-from tests.conformance.conftest import lab as lab
-from tests.conformance.conftest import stage as stage
 from tests.conformance.stage import Stage
 from tests.lab.rotation.stage import RootVault
 
@@ -79,7 +75,7 @@ def rotate_until(on: Stage, token: str, seconds: float) -> tuple[float, int | No
 
 
 @pytest.mark.parametrize("stage", KINDS, indirect=True)
-def test_killed_at_any_instant_and_run_again_it_ends_the_same(stage: Stage, lab: Lab) -> None:  # noqa: F811
+def test_killed_at_any_instant_and_run_again_it_ends_the_same(stage: Stage, lab: Lab) -> None:
     token = credentials.read(lab.credentials, "openbao_root")
     stage.rotate(force=True)
     took, code, effects = rotate_until(stage, token, PATIENCE)

@@ -22,9 +22,9 @@ import pytest
 
 from infra_ops.models.credentials import Answer, Credential
 from infra_ops.operations.rotation.targets.swap import Swap
+from tests.bench.logins import ACCEPTED, REFUSED, Attempt, Counted, Reader, Sidecars
 from tests.lab.end_to_end.airflow import RUNS, Airflow
 from tests.lab.end_to_end.conftest import Lab, wait_until
-from tests.lab.end_to_end.logins import ACCEPTED, REFUSED, Attempt, Counted, Reader, Sidecars
 from tests.lab.end_to_end.managed import Managed
 from tests.lab.end_to_end.test_no_refused_login import put, restart
 

@@ -32,8 +32,8 @@ from lab.ports import Ports
 from lab.services import openbao
 from tests.conformance import services
 from tests.conformance.conftest import KINDS
-from tests.conformance.spoiling import VERIFIER, Spoiler, SpoiltHttp, SpoiltPostgres, printed
 from tests.conformance.stage import Stage
+from tests.crash.spoiling import VERIFIER, Spoiler, SpoiltHttp, SpoiltPostgres, printed
 from tests.lab.cluster import Cluster
 from tests.lab.end_to_end.leaks import Place, forms, hits
 from tests.lab.faults.spoiled import spoiling
