@@ -35,11 +35,13 @@ def test_it_is_found_in_urls_and_json(value: str) -> None:
     ("wrapped", "found"),
     [
         ("x:Walnut%26Pepper%211234@y", True),
+        ("x:Walnut%26Pepper!1234@y", True),  # as browsers write it
+        ("x:Walnut&Pepper%211234@y", True),  # as Go does in a user's name
         ('{"p": "Walnut\\u0026Pepper!1234"}', True),
         ("V2FsbnV0JlBlcHBlciExMjM0", True),
         ("x:Walnut%26pepper%211234@y", False),
     ],
-    ids=["URL", "JSON as Go writes it", "base64", "another value"],
+    ids=["URL", "browser", "Go", "JSON as Go writes it", "base64", "another value"],
 )
 def test_an_invented_password_is_known_by_its_forms(wrapped: str, found: bool) -> None:
     assert bool(pattern("Walnut&Pepper!1234").search(wrapped.encode())) == found

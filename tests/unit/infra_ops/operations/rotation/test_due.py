@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -13,6 +14,7 @@ from infra_ops.models.inventory import CredentialSpec
 from infra_ops.models.services import AirflowUser
 from infra_ops.operations.rotation.due import JITTER, Due, due, due_at
 from infra_ops.operations.rotation.estate import Estate
+from infra_ops.operations.rotation.targets.target import CannotRotate
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -133,3 +135,19 @@ def test_the_inventory_decides_how_often() -> None:
     assert asked(stored(), now, days=30).rotations
     assert not asked(stored(), now, days=60).rotations
     assert not asked(replace(stored(), created=now), now, days=30).rotations
+
+
+class Forgotten(OneCredential):
+    """An estate whose only credential was never adopted."""
+
+    inventory = SimpleNamespace(rotated=lambda: {ID: None})
+
+    def adopted(self, id_: str) -> Stored:
+        raise CannotRotate("It was never adopted.")
+
+
+def test_who_cannot_follow_stops_the_others_only_when_somebody_named_him() -> None:
+    estate = cast(Estate, Forgotten(90, stored(), Kv()))
+    assert due(estate, [], now=CREATED) == Due((), (f"{ID} cannot be rotated: It was never adopted.",))
+    with pytest.raises(CannotRotate):
+        due(estate, [ID], now=CREATED)
