@@ -13,7 +13,7 @@ SHORTEST = 6  # characters; shorter values stand everywhere by chance
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """A key of a Secret or ConfigMap, or a connection of Airflow (with its id as name)."""
+    """A key of a Secret or ConfigMap, or a connection of Airflow (with its id, or its path in the store, as name)."""
 
     kind: str
     namespace: str

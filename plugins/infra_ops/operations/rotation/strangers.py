@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from infra_ops.facts.copies import find_copies
+from infra_ops.models.connections import in_database, in_store
 from infra_ops.models.copies import Place
 from infra_ops.operations.rotation.estate import Estate
 from infra_ops.operations.rotation.rotation import Rotation
@@ -28,13 +29,14 @@ def refuse_strangers(estate: Estate, rotations: Iterable[Rotation]) -> None:
 def old_copies(estate: Estate, rotations: Iterable[Rotation]) -> dict[str, list[Place]]:
     """Where the old value of each rotation stands now."""
     values = {rotation.id: rotation.change.old.credential.password for rotation in rotations}
-    return find_copies(estate.cluster, estate.airflow, values) if values else {}
+    return find_copies(estate.cluster, estate.airflow, estate.kv, values) if values else {}
 
 
 def known(rotation: Rotation) -> set[Place]:
     """Where the rotation replaces the value."""
     places = set(rotation.target.own_places())
-    places |= {Place("connection of Airflow", "", id_) for id_ in rotation.spec.connections}
+    for id_ in rotation.spec.connections:
+        places |= {in_database(id_), in_store(id_)}
     for consumer in rotation.spec.consumers:
         secret = consumer.secret
         places |= {Place("Secret", secret.namespace, secret.name, key) for key in secret.fields}
