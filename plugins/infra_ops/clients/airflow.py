@@ -10,8 +10,13 @@ from urllib.parse import quote
 
 from infra_ops.clients.http import HttpError, Reply, call, judged, no_answer, part, wanted
 from infra_ops.models.credentials import Credential, Login
+from infra_ops.models.problems import Problem
 
 PAGE = 100
+
+
+class Unreadable(Problem):
+    """A connection of Airflow could not be read."""
 
 
 class AirflowApi:
@@ -34,9 +39,16 @@ class AirflowApi:
             if not found or len(ids) >= page["total_entries"]:
                 return ids
 
+    def has_connection(self, id_: str) -> bool:
+        """Whether Airflow's database holds a connection of this id."""
+        reply = self._ask("GET", _path(id_))
+        if reply.status != 404:
+            wanted(reply, 200, what=f"{self.url}: connection {id_}")
+        return reply.status == 200
+
     def set_connection(self, id_: str, credential: Credential) -> None:
         """Give a connection another login; the rest of it stays."""
-        path = f"/api/v2/connections/{quote(id_, safe='')}"
+        path = _path(id_)
         kind = self._call("GET", path, what=f"connection {id_}")["conn_type"]
         body = {
             "connection_id": id_,
@@ -68,13 +80,15 @@ class AirflowApi:
         wanted(reply, 200, what=what)
 
     def _call(self, method: str, path: str, body: Any = None, *, what: str) -> Any:
+        return wanted(self._ask(method, path, body), 200, what=f"{self.url}: {what}")
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Reply:
         if not self._token:
             reply = _log_in(self.url, self._login.username, self._login.password)
             what_login = f"The login of {self._login.username} at {self.url}"
             self._token = str(part(wanted(reply, 201, what=what_login), "access_token", what=what_login))
         headers = {"Authorization": f"Bearer {self._token}"}
-        reply = call(method, f"{self.url}{path}", headers=headers, json=body)
-        return wanted(reply, 200, what=f"{self.url}: {what}")
+        return call(method, f"{self.url}{path}", headers=headers, json=body)
 
 
 def log_in(url: str, username: str, password: str) -> Login:
@@ -85,20 +99,34 @@ def log_in(url: str, username: str, password: str) -> Login:
         return no_answer(error)
 
 
-def connection(id_: str) -> Credential:
-    """The login that a connection holds, as the task that asks gets it. For tasks only: a trigger must not ask."""
-    from airflow.hooks.base import BaseHook
+def database_connection(id_: str) -> dict[str, Any]:
+    """All fields of a connection as the API server holds them. For tasks only: a trigger must not ask.
 
-    held = BaseHook.get_connection(id_)
-    return Credential(held.login or "", held.password or "")
+    BaseHook asks the worker's secrets backend first, and what that has of the same id hides the database's. Raises
+    Unreadable.
+    """
+    import structlog
+    from airflow.sdk.exceptions import AirflowRuntimeError
+    from airflow.sdk.execution_time.comms import ConnectionResult, ErrorResponse, GetConnection
+    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+    with SUPERVISOR_COMMS.lock:
+        SUPERVISOR_COMMS.send_request(log=structlog.get_logger(), msg=GetConnection(conn_id=id_))
+        try:
+            answer = SUPERVISOR_COMMS.get_message()
+        except AirflowRuntimeError as error:  # its details may quote anything
+            answer = error.error
+    if isinstance(answer, ConnectionResult):
+        return answer.model_dump(exclude={"type", "conn_id"}, exclude_none=True)
+    reason = answer.error.value if isinstance(answer, ErrorResponse) else "no answer"
+    raise Unreadable(
+        f"Connection {id_} of Airflow's database cannot be read ({reason}): if it was not deleted just now, no task "
+        "can use it either; mend it or delete it."
+    )
 
 
-def connection_text(id_: str) -> bytes:
-    """All that a connection holds, to be searched."""
-    from airflow.hooks.base import BaseHook
-
-    held = BaseHook.get_connection(id_)
-    return "\n".join(part for part in (held.password, held.extra, held.get_uri()) if part).encode()
+def _path(id_: str) -> str:
+    return f"/api/v2/connections/{quote(id_, safe='')}"
 
 
 def _log_in(url: str, username: str, password: str) -> Reply:

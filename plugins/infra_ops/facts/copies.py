@@ -8,10 +8,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
-from infra_ops.clients.airflow import AirflowApi, connection_text
+from infra_ops.clients.airflow import AirflowApi
 from infra_ops.clients.kubernetes import Cluster, ClusterError
+from infra_ops.clients.kv import Kv
+from infra_ops.facts.connections import connections
 from infra_ops.models.copies import Place, pattern
 
 WORKLOADS = {
@@ -25,18 +28,18 @@ WORKLOADS = {
 }
 
 
-def find_copies(cluster: Cluster, api: AirflowApi | None, values: Mapping[str, str]) -> dict[str, list[Place]]:
-    """The places of each of `values` (id -> value), sorted. Raises ClusterError, HttpError."""
+def find_copies(cluster: Cluster, api: AirflowApi | None, kv: Kv, values: Mapping[str, str]) -> dict[str, list[Place]]:
+    """The places of each of `values` (id -> value), sorted. Raises ClusterError, HttpError, StoreError, Unreadable."""
     patterns = {id_: pattern(value) for id_, value in values.items()}
     found: dict[str, set[Place]] = {id_: set() for id_ in values}
-    for place, content in _places(cluster, api):
+    for place, content in chain(_places(cluster), connections(api, kv)):
         for id_, looked_for in patterns.items():
             if looked_for.search(content):
                 found[id_].add(place)
     return {id_: sorted(places) for id_, places in found.items()}
 
 
-def _places(cluster: Cluster, api: AirflowApi | None) -> Iterator[tuple[Place, bytes]]:
+def _places(cluster: Cluster) -> Iterator[tuple[Place, bytes]]:
     for item in cluster.list("/api/v1/secrets"):
         yield from _annotations("Secret", item)
         for key, value in (item.get("data") or {}).items():
@@ -54,8 +57,6 @@ def _places(cluster: Cluster, api: AirflowApi | None) -> Iterator[tuple[Place, b
     for item in cluster.list("/api/v1/pods"):
         if not item["metadata"].get("ownerReferences"):  # the others are as their workloads make them
             yield _place("Pod", item), json.dumps(item["spec"]).encode()
-    for id_ in api.connection_ids() if api else []:
-        yield Place("connection of Airflow", "", id_), connection_text(id_)
 
 
 def _annotations(kind: str, item: Mapping[str, Any]) -> Iterator[tuple[Place, bytes]]:

@@ -13,7 +13,9 @@ SHORTEST = 6  # characters; shorter values stand everywhere by chance
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """A key or annotation of a Secret or ConfigMap, a workload, or a connection of Airflow (with its id as name)."""
+    """A key or annotation of a Secret or ConfigMap, a workload, or a connection of Airflow: by its id, or its path in
+    the store.
+    """
 
     kind: str
     namespace: str

@@ -9,23 +9,33 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 import hvac
 import pytest
 import requests
+from airflow.providers.hashicorp.secrets.vault import VaultBackend
 from hvac.exceptions import VaultError
 
-from infra_ops.clients.kv import Kv
+from infra_ops.clients.effects import Effects
+from infra_ops.clients.kv import Kv, SomebodyWasFaster
 from infra_ops.clients.vault import StoreError, Vault
-from infra_ops.models.credentials import Credential
+from infra_ops.facts.connections import connections
+from infra_ops.models.connections import FOLDER
+from infra_ops.models.credentials import Credential, Stored
+from infra_ops.operations.actions import carry_out
+from infra_ops.operations.rotation.connections import sync_connection
+from infra_ops.operations.rotation.targets.target import Change
 from lab.ports import Ports
+from lab.services.openbao_setup import APP_ROLES
 from tests.lab.manifests.chapter import PROJECT, block, run
+from tests.lab.rotation.stage import Pages
 
 ROLES = PROJECT / "include" / "manifests" / "infra-ops" / "openbao" / "roles"
 ADOPTED = Credential("appuser", "adopted")
-Store = Callable[[str], Kv]
+Store = Callable[..., Kv]
 
 
 class Holder:
@@ -81,10 +91,10 @@ def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture
 def store(root: hvac.Client) -> Store:
-    """The credentials as somebody with just one policy sees them."""
+    """The credentials as somebody with just these policies sees them."""
 
-    def see(policy: str) -> Kv:
-        token = root.auth.token.create(policies=[policy], no_parent=True)["auth"]["client_token"]
+    def see(*policies: str) -> Kv:
+        token = root.auth.token.create(policies=policies, no_parent=True)["auth"]["client_token"]
         return Kv(cast(Vault, Holder(hvac.Client(url=root.url, token=token))), "infra")
 
     return see
@@ -112,7 +122,35 @@ def test_the_rotating_identity_cannot_lose_a_credential(store: Store) -> None:
     kv = store("infra-ops-credentials")
     kv.write("svc/kept", ADOPTED, replaces=0)
     refused(lambda: kv.delete("svc/kept"))
-    refused(lambda: kv.read("airflow/connections/other"))
+
+
+@pytest.mark.parametrize("policies", [("infra-ops-credentials",), APP_ROLES["worker"]], ids=["alone", "lab"])
+def test_the_rotating_identity_finds_and_changes_connections_and_makes_and_deletes_none(
+    policies: tuple[str, ...], store: Store, root: hvac.Client
+) -> None:
+    """Airflow's own backend reads what it wrote."""
+    kv, old, new = store(*policies), Credential("app", "old value"), Credential("app_b", "new/value")
+    secrets_of = {"by_uri": {"conn_uri": "postgres://app:old%20value@db/x"}, "team/other": {"password": "other"}}
+    secrets_of["by_field"] = {"conn_type": "http", "login": "app", "password": "old value", "extra": '{"a": 1}'}
+    for id_, fields in secrets_of.items():
+        root.secrets.kv.v2.create_or_update_secret(path=f"{FOLDER}/{id_}", secret=fields, mount_point="infra")
+    found = {str(place) for place, content in connections(None, kv) if b"old value" in content}
+    assert found == {f"store path {FOLDER}/by_uri", f"store path {FOLDER}/by_field"}
+
+    token = root.auth.token.create(policies=["infra-ops-connections"], no_parent=True)["auth"]["client_token"]
+    backend = VaultBackend(url=root.url, token=token, mount_point="infra", connections_path=FOLDER)
+    change = Change("id", Stored(1, datetime.now(UTC), old), lambda: new, tried=lambda: True, note_try=lambda: None)
+    for id_ in ("by_uri", "by_field"):
+        carry_out([sync_connection(None, kv, change, id_)], Effects(Pages(), lambda: None))
+        held = backend.get_connection(id_)
+        assert held is not None
+        assert (held.login, held.password) == ("app_b", "new/value")
+    assert not [place for place, content in connections(None, kv) if b"old value" in content]
+
+    refused(lambda: kv.write_fields(f"{FOLDER}/invented", {"password": "x"}, replaces=0))
+    refused(lambda: kv.delete(f"{FOLDER}/by_uri"))
+    with pytest.raises(SomebodyWasFaster):
+        kv.write_fields(f"{FOLDER}/by_uri", {"password": "x"}, replaces=1)
 
 
 def test_sensors_read_and_write_nothing(store: Store) -> None:
@@ -127,6 +165,7 @@ def test_the_secrets_backend_sees_connections_and_no_credential(store: Store) ->
     kv = store("infra-ops-connections")
     assert kv.read("airflow/connections/unknown") is None
     refused(lambda: kv.read("svc/any"))
+    refused(lambda: kv.names(FOLDER))
 
 
 @pytest.mark.parametrize("file", sorted(ROLES.glob("*.json")), ids=lambda file: file.stem)

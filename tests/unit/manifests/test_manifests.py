@@ -15,7 +15,9 @@ from airflow.configuration import conf
 from airflow.providers.cncf.kubernetes.get_provider_info import get_provider_info
 from airflow.providers.hashicorp.secrets.vault import VaultBackend
 
+from infra_ops import include
 from infra_ops.airflow.tool_pod import IMAGE
+from infra_ops.models.connections import FOLDER
 from infra_ops.models.schemas import FILES
 from lab.apiserver.podsecurity import violations
 from lab.apiserver.schemas import Schemas
@@ -81,6 +83,7 @@ def test_the_secrets_backend_takes_its_arguments(worker: dict[str, str]) -> None
     backend = VaultBackend(**json.loads(worker["AIRFLOW__SECRETS__BACKEND_KWARGS"]))
     policy = (MANIFESTS / "openbao" / "policies" / "infra-ops-connections.hcl").read_text()
     assert f'path "{backend.mount_point}/data/{backend.connections_path}/+"' in policy
+    assert (backend.mount_point, backend.connections_path) == (include.inventory().store.mount, FOLDER)
     assert worker["AIRFLOW__SECRETS__BACKEND"] == f"{VaultBackend.__module__}.{VaultBackend.__qualname__}"
     role = json.loads(worker["AIRFLOW__SECRETS__BACKEND_KWARGS"])["kubernetes_role"]
     assert (MANIFESTS / "openbao" / "roles" / f"{role}.json").exists()

@@ -106,7 +106,7 @@ class Rotation:
         """The new value becomes the current one, and every consumer gets it and starts again."""
         actions = [*self.target.switch(self.change), self.promote()]
         for connection in self.spec.connections:
-            actions.append(sync_connection(self._api, self.change, connection))
+            actions.append(sync_connection(self._api, self._kv, self.change, connection))
         actions += [sync(self._cluster, self.change, consumer) for consumer in self.spec.consumers]
         # All copies first: a workload may read two of them.
         for workload in self.restarted():

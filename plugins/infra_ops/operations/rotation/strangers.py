@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from infra_ops.facts.copies import find_copies
+from infra_ops.models.connections import in_database, in_store
 from infra_ops.models.copies import LAST_APPLIED, Place
 from infra_ops.models.inventory import CredentialSpec
 from infra_ops.operations.rotation.estate import Estate
@@ -37,14 +38,14 @@ def refuse_strangers(estate: Estate, rotations: Sequence[Rotation]) -> None:
 def old_copies(estate: Estate, rotations: Sequence[Rotation]) -> dict[str, list[Place]]:
     """Where the old value of each rotation stands now."""
     values = {rotation.id: rotation.change.old.credential.password for rotation in rotations}
-    return find_copies(estate.cluster, estate.airflow, values) if values else {}
+    return find_copies(estate.cluster, estate.airflow, estate.kv, values) if values else {}
 
 
 def known(target: Target, spec: CredentialSpec) -> set[Place]:
     """Where a rotation replaces the value."""
     secrets = [(place.namespace, place.name, place.key) for place in target.own_places()]
     secrets += [(each.secret.namespace, each.secret.name, key) for each in spec.consumers for key in each.secret.fields]
-    places = {Place("connection of Airflow", "", id_) for id_ in spec.connections}
+    places = {place for id_ in spec.connections for place in (in_database(id_), in_store(id_))}
     for namespace, name, key in secrets:
         places |= {Place("Secret", namespace, name, key), Place("Secret", namespace, name, LAST_APPLIED)}
     return places
