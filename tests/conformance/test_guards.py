@@ -19,6 +19,7 @@ from infra_ops.models.plans import PlanRefused, Step
 from infra_ops.models.problems import Problem
 from infra_ops.operations.actions import Action, StepFailed, carry_out
 from infra_ops.operations.rotation.rotation import ProofFailed, Rotation
+from infra_ops.operations.rotation.targets.grafana import GrafanaTarget
 from infra_ops.operations.rotation.targets.target import Change
 from tests.conformance.stage import Stage
 from tests.conformance.walk import AFTER, LOST, Killed, killed_at
@@ -99,7 +100,13 @@ def without_consumer_proof(patch: Patch) -> None:
 
 
 def one_probe(stage: Stage) -> bool:
-    """Killed in its probe twice: does the third try find the service open?"""
+    """Killed in its probe twice: does the third try find the service open? Of a service that forgives nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GrafanaTarget, "forgives", False)
+        return _third_try_works(stage)
+
+
+def _third_try_works(stage: Stage) -> bool:
     number = number_of(stage, "try new, old and junk")
     stage.clock.ahead += 86400
     with pytest.raises(Killed):
