@@ -14,6 +14,7 @@ from infra_ops.facts import openbao as facts
 from infra_ops.models.outcomes import State
 from infra_ops.models.plans import Plan
 from infra_ops.operations.store import certificates, proof, secrets, settings
+from infra_ops.operations.store.deploy import NotPrepared
 from tests.lab.kubelet.support import wait_until
 from tests.lab.store.stage import Stage
 
@@ -74,6 +75,21 @@ def test_a_certificate_that_runs_out_soon_is_renewed_and_shown(
     monkeypatch.undo()
     stage.carry_out(stage.operation(plan), plan, "apply")
     wait_until(lambda: _ends_later(before), 90)
+
+
+def test_a_store_whose_seal_key_was_deleted_gets_no_new_one(stage: Stage, deployed: Plan) -> None:
+    """With another key it would serve until its next start and never again."""
+    stage.as_administrator()
+    cluster, path = Deployer(), f"{facts.CORE}/secrets/openbao-seal"
+    held = (secrets.read(cluster, "openbao-seal") or {})["key"]
+    cluster.delete(path)
+    stage.as_account("platform")
+    try:
+        with pytest.raises(NotPrepared, match="openbao-seal is gone and the store has data"):
+            stage.plan()
+    finally:
+        cluster.create(f"{facts.CORE}/secrets", secrets.body("openbao-seal", {"key": held}))
+    assert stage.plan().steps == ()
 
 
 def _ends_later(before: datetime) -> bool:
