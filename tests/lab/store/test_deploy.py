@@ -92,6 +92,25 @@ def test_a_store_whose_seal_key_was_deleted_gets_no_new_one(stage: Stage, deploy
     assert stage.plan().steps == ()
 
 
+def test_a_new_authority_signs_a_new_certificate_and_workers_trust_it(stage: Stage, deployed: Plan) -> None:
+    """The old certificate is valid for a year yet, and nobody who asks the new authority trusts it."""
+    stage.wait_until_it_serves()
+    stage.as_administrator()
+    Deployer().delete(f"{facts.CORE}/secrets/openbao-authority")
+    stage.as_account("platform")
+    plan = stage.deploy()
+    assert [step.id for step in plan.steps] == [
+        "openbao.secret.openbao-authority",
+        "openbao.authority",
+        "openbao.certificate",
+        "openbao.statefulset.openbao",
+        "openbao.trust",
+    ]
+    assert stage.plan().steps == ()
+    outcomes = stage.operation(plan).verify()
+    assert [outcome.sentence() for outcome in outcomes if outcome.state is not State.PASS] == []
+
+
 def _ends_later(before: datetime) -> bool:
     try:
         return facts.certificate_ends(Deployer()) > before

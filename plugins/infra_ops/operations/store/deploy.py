@@ -113,7 +113,10 @@ class DeployOpenbao:
             outside[server] = manifests.DIFFERS  # it starts again with the new certificate
         if not outside and facts.serving(self._cluster).status != ACTIVE:
             raise NotPrepared("The store is as it should be and does not serve: look at the pod openbao/openbao-0.")
-        return {**outside, **gaps([*groups["set_up"], *groups["hand_over"]])}
+        inside = gaps([*groups["set_up"], *groups["hand_over"]])
+        if "openbao.authority" in outside:
+            inside["openbao.trust"] = "not trusted"  # what workers trust now is the one that is going to be replaced
+        return {**outside, **inside}
 
     def _completed(self, item: dict[str, Any]) -> dict[str, Any]:
         """The server's pod names what it started with: another certificate or configuration means another pod."""

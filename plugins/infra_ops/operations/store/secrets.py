@@ -105,6 +105,9 @@ def _certificate(cluster: Deployer) -> Part:
         held = read(cluster, "openbao-tls")
         if held is None:
             return "absent"
+        authority = read(cluster, "openbao-authority")
+        if authority is None or not certificates.signed_by(held["tls.crt"], authority["tls.crt"]):
+            return "another authority's"
         left = certificates.ends(held["tls.crt"]) - datetime.now(UTC)
         return "valid" if left > RENEW_BEFORE else "runs out soon"
 
