@@ -13,7 +13,7 @@ from infra_ops.clients.vault import StoreError
 from infra_ops.facts import openbao as facts
 from infra_ops.models.outcomes import State
 from infra_ops.models.plans import Plan
-from infra_ops.operations.store import certificates, proof, secrets, settings
+from infra_ops.operations.store import certificates, proof, recovery, secrets, settings
 from infra_ops.operations.store.deploy import NotPrepared
 from tests.lab.kubelet.support import wait_until
 from tests.lab.store.stage import Stage
@@ -116,6 +116,21 @@ def _ends_later(before: datetime) -> bool:
         return facts.certificate_ends(Deployer()) > before
     except StoreError:
         return False  # its pod starts again
+
+
+def test_a_note_that_was_deleted_without_its_keys_is_left_again_and_says_since_when_they_wait(
+    stage: Stage, deployed: Plan
+) -> None:
+    """K015 goes by the note: it would pass for ever while the keys lie on the cluster."""
+    stage.wait_until_it_serves()
+    cluster, store = Deployer(), stage.store()
+    before = facts.handover(cluster, store)
+    stage.as_administrator()
+    Deployer().delete(facts.WAITING)
+    stage.as_account("platform")
+    assert [(step.id, step.before) for step in stage.deploy().steps] == [("openbao.recovery", recovery.UNTOLD)]
+    assert facts.handover(cluster, store) == before
+    assert stage.plan().steps == ()
 
 
 def test_the_keys_wait_for_a_day_and_are_missed_no_more_when_they_were_taken(stage: Stage, deployed: Plan) -> None:
