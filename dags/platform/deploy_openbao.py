@@ -23,7 +23,8 @@ The store initializes and unseals itself, and no root token ever exists. Its rec
 
 - `preflight`: *is not there or does not enforce*: apply `include/manifests/infra-ops` as administrator.
 - `plan`: *refused PATCH … 422*: somebody changed what cannot be changed later, such as a volume's size in the
-  StatefulSet. *Does not serve*: see `serves`.
+  StatefulSet. *Does not serve*: see `serves`. *openbao-seal is gone*: put the seal key back from your copy
+  (docs/real-cluster.md); the store serves until its next start.
 - `keys`: makes the seal key, the authority and the certificate. It never replaces a seal key.
 - `apply`: *forbidden*: the role `component-deployer` in the namespace openbao is older than the manifests.
 - `serves`: the pod did not become ready. `kubectl -n openbao describe pod openbao-0` (can its volume be bound, its

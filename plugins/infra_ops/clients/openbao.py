@@ -7,7 +7,6 @@ that clients use, whatever address is called.
 
 from __future__ import annotations
 
-import shutil
 import ssl
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from infra_ops.clients.vault import StoreError
 PORT = 8200
 NAME = "openbao.openbao.svc"
 SECONDS = 20
+PIECE = 64 * 1024
 ACTIVE = 200
 NOBODY = 0
 
@@ -94,7 +94,8 @@ class OpenBao:
             with self._client.session.get(url, headers=self._headers(), stream=True, timeout=SECONDS) as answer:
                 self._refuse(answer, "snapshot")
                 with file.open("wb") as out:
-                    shutil.copyfileobj(answer.raw, out)
+                    for piece in answer.iter_content(PIECE):  # `answer.raw` would raise urllib3's own errors
+                        out.write(piece)
         except RequestException as error:
             raise self._problem(error, "snapshot") from None
 

@@ -38,10 +38,13 @@ def serving(cluster: Deployer, pod: str = SERVER) -> Serving:
 
 
 def handover(cluster: Deployer, store: OpenBao) -> Handover:
-    """Where the recovery keys are. The Secret itself is not asked for: its companion goes with it."""
+    """Where the recovery keys are. Who takes snapshots may not read their Secret, so the note that goes with it tells.
+
+    Whoever deletes only the note is believed until deploy_openbao leaves it again.
+    """
     status = store.read("sys/seal-status") or {}
     waiting = cluster.find(WAITING)
-    since = datetime.fromisoformat(waiting["metadata"]["creationTimestamp"]) if waiting else None
+    since = datetime.fromisoformat(waiting["data"]["since"]) if waiting else None
     return Handover(exist=int(status.get("n", 0)) > 0, waiting_since=since)
 
 

@@ -13,7 +13,8 @@ from infra_ops.clients.vault import StoreError
 from infra_ops.facts import openbao as facts
 from infra_ops.models.outcomes import State
 from infra_ops.models.plans import Plan
-from infra_ops.operations.store import certificates, proof, secrets, settings
+from infra_ops.operations.store import certificates, proof, recovery, secrets, settings
+from infra_ops.operations.store.deploy import NotPrepared
 from tests.lab.kubelet.support import wait_until
 from tests.lab.store.stage import Stage
 
@@ -76,11 +77,60 @@ def test_a_certificate_that_runs_out_soon_is_renewed_and_shown(
     wait_until(lambda: _ends_later(before), 90)
 
 
+def test_a_store_whose_seal_key_was_deleted_gets_no_new_one(stage: Stage, deployed: Plan) -> None:
+    """With another key it would serve until its next start and never again."""
+    stage.as_administrator()
+    cluster, path = Deployer(), f"{facts.CORE}/secrets/openbao-seal"
+    held = (secrets.read(cluster, "openbao-seal") or {})["key"]
+    cluster.delete(path)
+    stage.as_account("platform")
+    try:
+        with pytest.raises(NotPrepared, match="openbao-seal is gone and the store has data"):
+            stage.plan()
+    finally:
+        cluster.create(f"{facts.CORE}/secrets", secrets.body("openbao-seal", {"key": held}))
+    assert stage.plan().steps == ()
+
+
+def test_a_new_authority_signs_a_new_certificate_and_workers_trust_it(stage: Stage, deployed: Plan) -> None:
+    """The old certificate is valid for a year yet, and nobody who asks the new authority trusts it."""
+    stage.wait_until_it_serves()
+    stage.as_administrator()
+    Deployer().delete(f"{facts.CORE}/secrets/openbao-authority")
+    stage.as_account("platform")
+    plan = stage.deploy()
+    assert [step.id for step in plan.steps] == [
+        "openbao.secret.openbao-authority",
+        "openbao.authority",
+        "openbao.certificate",
+        "openbao.statefulset.openbao",
+        "openbao.trust",
+    ]
+    assert stage.plan().steps == ()
+    outcomes = stage.operation(plan).verify()
+    assert [outcome.sentence() for outcome in outcomes if outcome.state is not State.PASS] == []
+
+
 def _ends_later(before: datetime) -> bool:
     try:
         return facts.certificate_ends(Deployer()) > before
     except StoreError:
         return False  # its pod starts again
+
+
+def test_a_note_that_was_deleted_without_its_keys_is_left_again_and_says_since_when_they_wait(
+    stage: Stage, deployed: Plan
+) -> None:
+    """K015 goes by the note: it would pass for ever while the keys lie on the cluster."""
+    stage.wait_until_it_serves()
+    cluster, store = Deployer(), stage.store()
+    before = facts.handover(cluster, store)
+    stage.as_administrator()
+    Deployer().delete(facts.WAITING)
+    stage.as_account("platform")
+    assert [(step.id, step.before) for step in stage.deploy().steps] == [("openbao.recovery", recovery.UNTOLD)]
+    assert facts.handover(cluster, store) == before
+    assert stage.plan().steps == ()
 
 
 def test_the_keys_wait_for_a_day_and_are_missed_no_more_when_they_were_taken(stage: Stage, deployed: Plan) -> None:

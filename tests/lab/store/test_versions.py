@@ -16,7 +16,6 @@ from infra_ops.operations.actions import carry_out
 from infra_ops.operations.operation import Request
 from infra_ops.operations.store import destroying
 from infra_ops.operations.store.destroying import DestroyOldVersions
-from infra_ops.operations.store.versions import destroy_old_versions
 from tests.lab.store.stage import Stage
 
 
@@ -57,13 +56,6 @@ def test_of_each_credential_the_newest_two_stay(vault: Vault, monkeypatch: pytes
     assert {id_: found.readable(id_) for id_ in found.ids()} == {"five": [4, 5], "two": [1, 2], "one": [1]}
     assert stage.store("credentials").read("infra/data/svc/five?version=3") is None
     assert DestroyOldVersions(Request("destroy/2", {}, include.inventory())).work().actions() == []
-
-
-def test_the_function_for_one_credential_tells_what_it_destroyed(vault: Vault) -> None:
-    found = Versions(vault, "infra")
-    assert destroy_old_versions(found, "five", keep=2) == [*range(4, found.readable("five")[-1] - 1)]
-    assert destroy_old_versions(found, "five", keep=2) == []
-    assert destroy_old_versions(found, "never_stored") == []
 
 
 def test_who_destroys_reads_nothing_and_who_rotates_destroys_nothing(stage: Stage, vault: Vault) -> None:

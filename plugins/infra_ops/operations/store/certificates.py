@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -52,6 +53,15 @@ def new_certificate(authority: bytes, authority_key: bytes, now: datetime) -> tu
 def ends(certificate: bytes) -> datetime:
     """When a certificate (PEM) runs out."""
     return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
+
+
+def signed_by(certificate: bytes, authority: bytes) -> bool:
+    """Whether that authority signed the certificate (both PEM). All of ours have one name: only the signature tells."""
+    try:
+        x509.load_pem_x509_certificate(certificate).verify_directly_issued_by(x509.load_pem_x509_certificate(authority))
+    except (InvalidSignature, TypeError, ValueError):  # another key, kind of key or name
+        return False
+    return True
 
 
 def fingerprint(certificate: bytes) -> str:

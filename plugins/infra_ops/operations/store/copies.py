@@ -59,7 +59,12 @@ class Copies:
         return next((copy for copy in self.all() if copy.file.stem.endswith(_mark(run))), None)
 
     def keep(self, run: str, save: Callable[[Path], None]) -> None:
-        """A new one: `save` writes the file, which has its name only once it is whole and on the disk."""
+        """A new one: `save` writes the file, which has its name only once it is whole and on the disk.
+
+        What earlier ones left that were broken off goes: one run at a time writes here.
+        """
+        for left in self._folder.glob("*.part"):
+            left.unlink()
         name = f"{datetime.now(UTC):{STAMP}}-{_mark(run)}.snap"
         part = self._folder / f"{name}.part"
         save(part)

@@ -107,11 +107,20 @@ class DeployOpenbao:
 
     def _gaps(self, groups: dict[str, list[Part]]) -> dict[str, str]:
         outside = gaps([*groups["keys"], *groups["apply"]])
+        if outside.get("openbao.secret.openbao-seal") == secrets.LOST:
+            raise NotPrepared(
+                "The Secret openbao/openbao-seal is gone and the store has data, which nothing but that key opens: put "
+                "it back from your copy (docs/real-cluster.md). Only if there is nothing to keep, delete the "
+                "StatefulSet openbao/openbao and the claim data-openbao-0 instead."
+            )
         if outside.get("openbao.certificate") and (server := "openbao.statefulset.openbao") not in outside:
             outside[server] = manifests.DIFFERS  # it starts again with the new certificate
         if not outside and facts.serving(self._cluster).status != ACTIVE:
             raise NotPrepared("The store is as it should be and does not serve: look at the pod openbao/openbao-0.")
-        return {**outside, **gaps([*groups["set_up"], *groups["hand_over"]])}
+        inside = gaps([*groups["set_up"], *groups["hand_over"]])
+        if "openbao.authority" in outside:
+            inside["openbao.trust"] = "not trusted"  # what workers trust now is the one that is going to be replaced
+        return {**outside, **inside}
 
     def _completed(self, item: dict[str, Any]) -> dict[str, Any]:
         """The server's pod names what it started with: another certificate or configuration means another pod."""

@@ -19,17 +19,23 @@ from infra_ops.operations.store.parts import Part, Store, Write
 
 NAME = "openbao-recovery"
 SHARES, THRESHOLD = 3, 2
+UNTOLD = "in force; they wait on the cluster and their note is gone"
 ROTATION = "sys/rotate/recovery"
 
 
 def part(cluster: Deployer, store: Store) -> Part:
-    """The recovery keys of a store that has none."""
+    """The recovery keys of a store that has none, and the note on those that wait."""
 
     def look() -> str:
-        status = store().read("sys/seal-status") or {}
-        return "in force" if int(status.get("n", 0)) else "none"
+        if not _in_force(store()):
+            return "none"
+        untold = cluster.find(WAITING) is None and cluster.find(f"{CORE}/secrets/{NAME}") is not None
+        return UNTOLD if untold else "in force"
 
     def do(write: Write) -> None:
+        if _in_force(store()):
+            _leave_note(cluster, write)
+            return
         keys, nonce = _stored(cluster)
         if not keys or nonce != _awaited(store()):
             keys, nonce = _make(cluster, store(), write)
@@ -37,6 +43,10 @@ def part(cluster: Deployer, store: Store) -> Part:
         write("show the keys again", lambda: _verify(store(), keys, nonce))
 
     return Part("openbao.recovery", "the recovery keys", "in force", look, do)
+
+
+def _in_force(store: OpenBao) -> bool:
+    return int((store.read("sys/seal-status") or {}).get("n", 0)) > 0
 
 
 def _make(cluster: Deployer, store: OpenBao, write: Write) -> tuple[list[str], str]:
@@ -60,7 +70,8 @@ def _leave_note(cluster: Deployer, write: Write) -> None:
         "kind": "ConfigMap",
         "metadata": {"name": NAME, "labels": secrets.LABELS, "ownerReferences": [owner]},
         "data": {
-            "what": "Recovery keys wait in the Secret of this name. Take them off the cluster and delete the Secret."
+            "what": "Recovery keys wait in the Secret of this name. Take them off the cluster and delete the Secret.",
+            "since": secret["creationTimestamp"],  # the note may be younger: it was deleted and left again
         },
     }
     write("leave a note", lambda: cluster.apply_strictly(WAITING, item))

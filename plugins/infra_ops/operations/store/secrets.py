@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,8 @@ from infra_ops.operations.store.parts import Part, Write
 SEAL_KEY_BYTES = 32
 RENEW_BEFORE = timedelta(days=60)
 LABELS = {"app.kubernetes.io/name": "openbao", "app.kubernetes.io/part-of": "infra-ops"}
+DATA = f"{CORE}/persistentvolumeclaims/data-openbao-0"  # a claim stays as long as a pod uses it, and longer
+LOST = "lost"
 WORKERS_TRUST = "/api/v1/namespaces/airflow/configmaps/infra-ops-ca"
 
 
@@ -55,7 +58,14 @@ def _made_once(cluster: Deployer, name: str, target: str, make: Callable[[], dic
 
 
 def _seal(cluster: Deployer) -> Part:
-    return _made_once(cluster, "openbao-seal", "the seal key", lambda: {"key": secrets.token_bytes(SEAL_KEY_BYTES)})
+    """Where a store has data, a missing key is lost: with a new one it would stay sealed from its next start on."""
+    made = _made_once(cluster, "openbao-seal", "the seal key", lambda: {"key": secrets.token_bytes(SEAL_KEY_BYTES)})
+
+    def look() -> str:
+        state = made.look()
+        return LOST if state == "absent" and cluster.find(DATA) is not None else state
+
+    return replace(made, look=look)
 
 
 def _authority(cluster: Deployer) -> Part:
@@ -95,6 +105,9 @@ def _certificate(cluster: Deployer) -> Part:
         held = read(cluster, "openbao-tls")
         if held is None:
             return "absent"
+        authority = read(cluster, "openbao-authority")
+        if authority is None or not certificates.signed_by(held["tls.crt"], authority["tls.crt"]):
+            return "another authority's"
         left = certificates.ends(held["tls.crt"]) - datetime.now(UTC)
         return "valid" if left > RENEW_BEFORE else "runs out soon"
 
