@@ -69,7 +69,7 @@ def test_nothing_that_is_applied_holds_a_secret(applied: list[dict[str, Any]]) -
     assert "Secret" not in {item["kind"] for item in applied}
 
 
-@pytest.mark.parametrize("file", PODS, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", [*PODS, MANIFESTS / "copies.yaml"], ids=lambda file: file.stem)
 def test_every_pod_is_valid_and_meets_the_restricted_standard(file: Path, schemas: Schemas) -> None:
     pod = yaml.safe_load(file.read_text())
     assert faults(schemas, pod) == []

@@ -91,6 +91,7 @@ def trials(mount: str) -> list[Trial]:
 
     rotates, looks, fetches = "infra-ops-credentials", "infra-ops-sensors", "infra-ops-connections"
     copies, destroys, deploys = "infra-ops-backups", "infra-ops-destroyer", "infra-ops-platform"
+    outside = "auth/approle/role/infra-ops-outside"
     connection = f"{mount}/data/airflow/connections/canary"
     backup = f"{mount}/data/canary/backup"
     return [
@@ -111,6 +112,8 @@ def trials(mount: str) -> list[Trial]:
         Trial(destroys, "read a credential", reading(credential), False),
         Trial(destroys, "write a credential", writing(credential), False),
         Trial(destroys, "delete a credential", lambda caller: caller.delete(f"{mount}/metadata/svc/canary"), False),
+        Trial(rotates, "issue a login from outside", lambda caller: caller.write(f"{outside}/secret-id", {}), False),
+        Trial(deploys, "name the login from outside", reading(f"{outside}/role-id"), True),
         Trial(deploys, "read a credential", reading(credential), False),
         Trial(
             deploys,
