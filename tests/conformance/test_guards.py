@@ -135,7 +135,7 @@ def _dying_after_probe(stage: Stage) -> Effects:
 
 
 def without_one_probe(patch: Patch) -> None:
-    patch.setattr(Rotation, "_wait_out_a_lost_probe", lambda self: None)
+    patch.setattr(Rotation, "_wait_out_wrong_logins", lambda self: None)
 
 
 def resume_by_rotation_id(stage: Stage) -> bool:

@@ -7,7 +7,7 @@ knows the new value, and `svc/<id>` moves only when the service accepts it. Fact
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from infra_ops.clients.airflow import AirflowApi
 from infra_ops.clients.effects import Effects
@@ -26,6 +26,7 @@ from infra_ops.operations.rotation.passwords import new_password
 from infra_ops.operations.rotation.restarts import restart
 from infra_ops.operations.rotation.targets.target import CannotRotate, Change, Target
 
+NO_TIME = timedelta(seconds=10)
 # Notes on the paths of the store.
 PROBED = "probed"  # on the current path: rotation, and the answers of its one probe
 PROBING = "probing"  # on the current path: rotation, and when it began to try wrong logins
@@ -211,7 +212,7 @@ class Rotation:
         def do(effects: Effects) -> None:
             for workload, missing in self.rolling().items():
                 raise StepFailed(f"{workload}: {missing}; a login tried now may reach what is about to end.")
-            self._wait_out_a_lost_probe()
+            self._wait_out_wrong_logins()
             if self.target.forgives:
                 new = self.change.new()
                 effects.do(step.id, "let wrong logins be forgotten", lambda: self.target.forgive(new))
@@ -223,11 +224,16 @@ class Rotation:
 
         return Action(step, look, do)
 
-    def _wait_out_a_lost_probe(self) -> None:
-        """One that was interrupted may have tried wrong logins: they must not be counted together with the next."""
+    def _wait_out_wrong_logins(self) -> None:
+        """Those of a proof that was interrupted must not be counted together with those of the next; nor those of
+        anybody, where it takes no time to wait for that.
+        """
+        budget = self.target.budget
         rotation, _, began = self._kv.notes(self._current).get(PROBING, "").partition(" ")
-        if self.target.budget and rotation == self.change.rotation_id:
-            wait_until(datetime.fromisoformat(began) + self.target.budget.within)
+        if budget and rotation == self.change.rotation_id:
+            wait_until(datetime.fromisoformat(began) + budget.within)
+        elif budget and budget.within <= NO_TIME:
+            wait_until(datetime.now(UTC) + budget.within)
 
     def _try_logins(self) -> str:
         """The new value first: where it gets no answer, no wrong one is tried. And last: whoever is locked out by
