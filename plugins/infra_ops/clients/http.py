@@ -10,8 +10,10 @@ import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+import certifi
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
@@ -51,7 +53,9 @@ def call(
     """One request; `login` is a basic authentication. Raises HttpError when there is no answer."""
     with requests.Session() as session:
         session.trust_env = False
-        session.mount("https://", _Trusting())
+        bundle = os.environ.get("INFRA_OPS_CACERT", "")
+        if bundle:
+            session.mount("https://", _Trusting(bundle))
         basic = HTTPBasicAuth(login[0].encode(), login[1].encode()) if login else None  # text is taken for Latin-1
         try:
             response = session.request(
@@ -106,11 +110,26 @@ def no_answer(error: HttpError) -> Login:
 
 
 class _Trusting(HTTPAdapter):
+    """Trusts the authorities in a file besides the usual ones."""
+
+    def __init__(self, bundle: str) -> None:
+        self._bundle = bundle
+        super().__init__()
+
     def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
-        trust = ssl.create_default_context()
-        if bundle := os.environ.get("INFRA_OPS_CACERT"):
-            trust.load_verify_locations(bundle)
-        super().init_poolmanager(*arguments, ssl_context=trust, **named)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(  # type: ignore[no-untyped-call]
+            *arguments, ssl_context=_trust(self._bundle), **named
+        )
+
+    def cert_verify(self, *_: Any) -> None:
+        """The context decides whom to trust; requests would read its file of authorities for each connection."""
+
+
+@cache
+def _trust(bundle: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=certifi.where())
+    context.load_verify_locations(bundle)
+    return context
 
 
 def _origin(url: str) -> str:
