@@ -54,9 +54,6 @@ def _places(cluster: Cluster) -> Iterator[tuple[Place, bytes]]:
         for item in _listed(cluster, path):
             yield from _annotations(kind, item)
             yield _place(kind, item), json.dumps(item["spec"]).encode()
-    for item in cluster.list("/api/v1/pods"):
-        if not item["metadata"].get("ownerReferences"):  # the others are as their workloads make them
-            yield _place("Pod", item), json.dumps(item["spec"]).encode()
 
 
 def _annotations(kind: str, item: Mapping[str, Any]) -> Iterator[tuple[Place, bytes]]:

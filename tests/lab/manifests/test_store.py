@@ -47,7 +47,7 @@ class Holder:
     def client(self) -> hvac.Client:
         return self._client
 
-    def explain(self, error: Exception) -> str:
+    def explain(self, error: Exception, *sent: str) -> str:
         return ", ".join(getattr(error, "errors", None) or [str(error)])
 
 
