@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -18,8 +17,6 @@ from infra_ops.models.credentials import Credential
 from infra_ops.models.plans import PlanRefused, Step
 from infra_ops.operations.actions import Action
 from infra_ops.operations.rotation.targets.target import CannotRotate, Change
-
-WRITTEN = "infra-ops/written"  # on a consumer's Secret: the rotation whose value it holds, and since when
 
 
 def sync(cluster: Cluster, change: Change, consumer: Consumer) -> Action:
@@ -45,19 +42,11 @@ def sync(cluster: Cluster, change: Change, consumer: Consumer) -> Action:
         item = cluster.get(path)
         if (seen := state(item)) != step.before:
             raise PlanRefused(step, seen)
-        annotations = {WRITTEN: f"{change.rotation_id} {datetime.now(UTC).isoformat()}", LAST_APPLIED: None}
-        metadata = {"resourceVersion": item["metadata"]["resourceVersion"], "annotations": annotations}
+        metadata = {"resourceVersion": item["metadata"]["resourceVersion"], "annotations": {LAST_APPLIED: None}}
         patch = {"metadata": metadata, "data": _encoded(secret, change.new())}
         effects.do(step.id, f"write {change.new_version} into it", lambda: cluster.merge(path, patch))
 
     return Action(step, lambda: state(cluster.get(path)), do)
-
-
-def written_at(cluster: Cluster, change: Change, secret: SecretRef) -> datetime | None:
-    """When the rotation wrote its value into the Secret; None as long as it has not."""
-    item = cluster.get(f"/api/v1/namespaces/{secret.namespace}/secrets/{secret.name}")
-    rotation, _, moment = (item["metadata"].get("annotations") or {}).get(WRITTEN, "").partition(" ")
-    return datetime.fromisoformat(moment) if rotation == change.rotation_id else None
 
 
 def refuse_nobody(cluster: Cluster, consumers: list[Consumer]) -> None:

@@ -13,12 +13,11 @@ from infra_ops.facts.readers import readers, unowned_readers
 from infra_ops.facts.workloads import Workload, pods, rollout
 from infra_ops.models.credentials import Moving, Session
 from infra_ops.models.outcomes import Outcome
-from infra_ops.operations.rotation.consumers import written_at
 from infra_ops.operations.rotation.due import latest
 from infra_ops.operations.rotation.estate import Estate
 from infra_ops.operations.rotation.rotation import PROBED, Rotation
 
-MARGIN = timedelta(minutes=1)  # after a Secret was written: clocks differ, and a kubelet may have read it before
+MARGIN = timedelta(minutes=1)  # between the promotion of a value and the last Secret that gets it
 
 
 def measure_accepted(credential_id: str, arguments: Mapping[str, Any]) -> Outcome:
@@ -47,6 +46,7 @@ def moving(rotation: Rotation, cluster: Cluster) -> Moving:
     rollouts: dict[str, str] = {}
     without: list[str] = []
     behind: list[str] = []
+    changed = rotation.promoted_at()
     for consumer in (consumer for consumer in rotation.spec.consumers if consumer.restart):
         for workload in readers(cluster, consumer.secret.namespace, consumer.secret.name):
             come = rollout(cluster, workload)
@@ -54,9 +54,8 @@ def moving(rotation: Rotation, cluster: Cluster) -> Moving:
             waits = consumer.keeps_session and come.wanted
             if waits and new_sessions is not None and not _has(cluster, workload, new_sessions):
                 without.append(str(workload))
-        written = written_at(cluster, rotation.change, consumer.secret)
         for pod, began in unowned_readers(cluster, consumer.secret.namespace, consumer.secret.name):
-            if written is None or began < written + MARGIN:
+            if changed is None or began < changed + MARGIN:
                 behind.append(pod)
     left = tuple(rotation.target.old_sessions(rotation.change))
     return Moving(rollouts, left, tuple(without), tuple(behind))

@@ -306,7 +306,11 @@ class Rotation:
         """What consumers are to use now: the new value from its promotion on."""
         return self.change.new() if self.is_promoted() else self.change.old.credential
 
+    def promoted_at(self) -> datetime | None:
+        """When the new value became the current one; None before."""
+        current = self._kv.read(self._current)
+        return current.created if current and current.credential.rotation_id == self.change.rotation_id else None
+
     def is_promoted(self) -> bool:
         """Whether the new value has become the current one: from here there is no way back."""
-        current = self._kv.read(self._current)
-        return current is not None and current.credential.rotation_id == self.change.rotation_id
+        return self.promoted_at() is not None
