@@ -1,36 +1,17 @@
 """Pi-hole, outside of the cluster, as on its own Raspberry Pi: a double (lab/doubles/pihole.py)."""
 
-import sys
-
 from lab.layout import Lab
-from lab.services.probes import https_status
+from lab.services.outside import double
 from lab.supervisor.service import Service
 
 NAME = "pihole.stratdata.org"  # what the inventory calls it
 
 
 def service(lab: Lab) -> Service:
-    """Ready when its API answers over the lab's TLS; at its first start it gets the lab's invented password."""
-    data = lab.data("pihole")
+    """It speaks HTTP too, as the real one does."""
     ports = lab.ports.of("pihole"), lab.ports.of("pihole-https")
-
-    async def prepare() -> None:
-        data.mkdir(parents=True, exist_ok=True)
-
-    async def ready() -> bool:
-        return await https_status(f"{url(lab)}/api/info/login", lab.certs / "ca.crt") == 200
-
-    return Service(
-        name="pihole",
-        command=(
-            *(sys.executable, "-m", "lab.doubles.pihole", "--state", str(data / "state.json")),
-            *("--password-file", str(lab.credentials / "pihole_admin")),
-            *("--port", str(ports[0]), "--https-port", str(ports[1]), "--certificate", str(lab.certs / "pihole.crt")),
-        ),
-        ports=ports,
-        prepare=prepare,
-        ready=ready,
-    )
+    arguments = ("--port", str(ports[0]), "--https-port", str(ports[1]))
+    return double(lab, "pihole", *arguments, ports=ports, question=f"{url(lab)}/api/info/login")
 
 
 def addresses(lab: Lab) -> dict[str, str]:

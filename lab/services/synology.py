@@ -1,9 +1,7 @@
 """The NAS, outside of the cluster: a double of its DSM (lab/doubles/synology.py)."""
 
-import sys
-
 from lab.layout import Lab
-from lab.services.probes import https_status
+from lab.services.outside import double
 from lab.supervisor.service import Service
 
 NAME = "nas.stratdata.org"  # what the inventory calls it
@@ -11,27 +9,9 @@ _INFO = "/webapi/query.cgi?api=SYNO.API.Info&version=1&method=query&query=SYNO.A
 
 
 def service(lab: Lab) -> Service:
-    """Ready when its API answers over the lab's TLS; at its first start it gets the lab's invented password."""
-    data = lab.data("synology")
+    """HTTPS only."""
     port = lab.ports.of("synology")
-
-    async def prepare() -> None:
-        data.mkdir(parents=True, exist_ok=True)
-
-    async def ready() -> bool:
-        return await https_status(f"{url(lab)}{_INFO}", lab.certs / "ca.crt") == 200
-
-    return Service(
-        name="synology",
-        command=(
-            *(sys.executable, "-m", "lab.doubles.synology", "--state", str(data / "state.json")),
-            *("--password-file", str(lab.credentials / "synology_admin")),
-            *("--port", str(port), "--certificate", str(lab.certs / "synology.crt")),
-        ),
-        ports=(port,),
-        prepare=prepare,
-        ready=ready,
-    )
+    return double(lab, "synology", "--port", str(port), ports=(port,), question=f"{url(lab)}{_INFO}")
 
 
 def addresses(lab: Lab) -> dict[str, str]:

@@ -27,7 +27,7 @@ from infra_ops.operations.rotation.rotation import Rotation
 from infra_ops.operations.rotation.strangers import refuse_strangers
 from tests.conformance.services import Service
 from tests.conformance.serving import Clock
-from tests.lab.rotation.stage import Pages, deployment
+from tests.lab.rotation.stage import Pages, deployment, inventory
 
 
 @dataclass
@@ -49,19 +49,13 @@ class Stage:
     def inventory(self) -> Inventory:
         secret = {"namespace": self.namespace, "name": "copy", "fields": self.service.fields}
         consumers = [{"secret": secret, "keeps_session": False}]
-        return Inventory.model_validate(
+        return inventory(
+            self.namespace,
             {
-                "name": "test",
-                "k3s_version": "v1.32.2+k3s1",
-                "nodes": [{"name": "rpi-1", "role": "server", "address": "192.168.1.21"}],
-                "namespaces": {self.namespace: {"pod_security": "baseline"}},
-                "store": {"mount": "infra"},
-                "credentials": {
-                    **{id_: {"title": "Used only"} for id_ in self.service.others()},
-                    self.id: {"title": "A login", "target": self.service.target, "consumers": consumers},
-                },
-                **self.service.section(),
-            }
+                **{id_: {"title": "Used only"} for id_ in self.service.others()},
+                self.id: {"title": "A login", "target": self.service.target, "consumers": consumers},
+            },
+            **self.service.section(),
         )
 
     @property
@@ -128,6 +122,11 @@ class Stage:
             carry_out(group(), effects)
             self.settle()
             meanwhile()
+
+    def carry_out_up_to_the_proof(self, rotation: Rotation) -> None:
+        for group in (rotation.introduce, rotation.switch, rotation.retire):
+            carry_out(group(), self.effects())
+            self.settle()
 
     def moved(self, rotation: Rotation) -> Callable[[], list[Any]]:
         """The sensor: raises StepFailed instead of waiting."""

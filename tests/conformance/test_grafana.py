@@ -16,9 +16,7 @@ class TestGrafana(TargetConformance):
     def test_the_wrong_logins_of_others_are_forgotten_before_the_proof(self, stage: Stage) -> None:
         """Of side-cars that went on with the old password until they were restarted."""
         rotation, target = stage.rotation(), stage.estate.target(stage.id)
-        for group in (rotation.introduce, rotation.switch, rotation.retire):
-            carry_out(group(), stage.effects())
-            stage.settle()
+        stage.carry_out_up_to_the_proof(rotation)
         assert target.budget is not None
         for _ in range(target.budget.wrong - 1):
             target.log_in(stage.service.username, stage.service.old)

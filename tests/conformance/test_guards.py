@@ -169,9 +169,7 @@ def old_refused(stage: Stage) -> bool:
     old = Credential(stage.service.username, stage.service.old)
     (rotation,) = stage.due().rotations
     try:
-        for group in (rotation.introduce, rotation.switch, rotation.retire):
-            carry_out(group(), stage.effects())
-            stage.settle()
+        stage.carry_out_up_to_the_proof(rotation)
         stage.service._accepted.append(f"admin:{rotation.change.new().password}")  # type: ignore[attr-defined]
         carry_out(rotation.finish(), stage.effects())
     except ProofFailed:

@@ -23,9 +23,7 @@ class TestSynology(TargetConformance):
     def test_a_lock_out_proves_nothing(self, stage: Stage) -> None:
         """Somebody else was wrong so often that the proof's own wrong logins are too many."""
         rotation, target = stage.rotation(), stage.estate.target(stage.id)
-        for group in (rotation.introduce, rotation.switch, rotation.retire):
-            carry_out(group(), stage.effects())
-            stage.settle()
+        stage.carry_out_up_to_the_proof(rotation)
         assert target.budget is not None
         for _ in range(target.budget.wrong - 2):
             target.log_in(stage.service.username, "somebody else's")

@@ -56,6 +56,21 @@ def deployment(name: str, secret: str, **container: Any) -> dict[str, Any]:
     }
 
 
+def inventory(namespace: str, credentials: dict[str, Any], **sections: Any) -> Inventory:
+    """A cluster of one node and one namespace with these credentials."""
+    return Inventory.model_validate(
+        {
+            "name": "test",
+            "k3s_version": "v1.32.2+k3s1",
+            "nodes": [{"name": "rpi-1", "role": "server", "address": "192.168.1.21"}],
+            "namespaces": {namespace: {"pod_security": "baseline"}},
+            "store": {"mount": "infra"},
+            "credentials": credentials,
+            **sections,
+        }
+    )
+
+
 @dataclass
 class Stage:
     name: str
@@ -79,18 +94,12 @@ class Stage:
         }
         url = f"postgresql://{{username}}:{{password_url}}@127.0.0.1:{self.port}/{self.name}"
         consumer = {"secret": {"namespace": self.namespace, "name": "database", "fields": {"URL": url}}}
-        return Inventory.model_validate(
+        return inventory(
+            self.namespace,
             {
-                "name": "test",
-                "k3s_version": "v1.32.2+k3s1",
-                "nodes": [{"name": "rpi-1", "role": "server", "address": "192.168.1.21"}],
-                "namespaces": {self.namespace: {"pod_security": "baseline"}},
-                "store": {"mount": "infra"},
-                "credentials": {
-                    f"{self.name}_admin": {"title": "Administrator"},
-                    self.name: {"title": "A login", "target": target, "consumers": [consumer]},
-                },
-            }
+                f"{self.name}_admin": {"title": "Administrator"},
+                self.name: {"title": "A login", "target": target, "consumers": [consumer]},
+            },
         )
 
     @property
