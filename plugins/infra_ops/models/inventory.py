@@ -8,16 +8,27 @@ from pydantic import Field, model_validator
 
 from infra_ops.models.consumers import Consumer
 from infra_ops.models.documents import Document
-from infra_ops.models.names import ConnectionId, Days, Host, Id, Name, Title, Url
+from infra_ops.models.names import AbsolutePath, ConnectionId, Days, Host, Id, Name, Port, SshUser, Title, Url
 from infra_ops.models.services import AirflowUser, Flower, Postgres, Service
 
 
 class Node(Document):
-    """A machine of the cluster. `address` is the one that SSH uses."""
+    """A machine of the cluster. `address` is the one that SSH uses; `api_port` is where a server's own API listens."""
 
     name: Name
     role: Literal["server", "agent"]
     address: Host
+    ssh_port: Port = 22
+    api_port: Port = 6443
+
+
+class OffCluster(Document):
+    """The machine outside of the cluster that keeps copies of what the cluster cannot be restored without, by SSH."""
+
+    address: Host
+    ssh_port: Port = 22
+    user: SshUser
+    path: AbsolutePath
 
 
 class Namespace(Document):
@@ -63,6 +74,7 @@ class Inventory(Document):
     namespaces: dict[Name, Namespace]
     store: Store
     airflow: Airflow | None = None
+    off_cluster: OffCluster | None = None
     credentials: dict[Id, CredentialSpec]
     unattended: list[Id] = []
 

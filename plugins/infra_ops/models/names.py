@@ -58,5 +58,8 @@ ConnectionId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=250
 Title = Annotated[str, Field(min_length=1)]
 Days = Annotated[int, Field(ge=1, le=366)]
 Host = Annotated[str, AfterValidator(_host)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+SshUser = Annotated[str, Field(pattern=r"^[a-z_][-a-z0-9_]*$", max_length=32)]
+AbsolutePath = Annotated[str, Field(pattern=r"^(/[-._A-Za-z0-9]+)+$")]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+$"), AfterValidator(_url)]
 HttpsUrl = Annotated[str, Field(pattern=r"^https://[^\s/]+$"), AfterValidator(_url)]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from infra_ops.models.documents import Document
-from infra_ops.models.names import DatabaseName, Host, HttpsUrl, Id, Name, RoleName, SecretKey, Url
+from infra_ops.models.names import DatabaseName, Host, HttpsUrl, Id, Name, Port, RoleName, SecretKey, Url
 
 
 class Postgres(Document):
@@ -15,7 +15,7 @@ class Postgres(Document):
 
     kind: Literal["postgres"]
     host: Host
-    port: Annotated[int, Field(ge=1, le=65535)] = 5432
+    port: Port = 5432
     database: DatabaseName
     admin: Id
     owner: RoleName

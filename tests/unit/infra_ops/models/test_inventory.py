@@ -30,6 +30,7 @@ MEANT: list[tuple[str, list[Any]]] = [
     ("namespaces.*.sensitive", [True]),
     ("credentials.*.consumers.*.keeps_session", [True]),
     ("credentials.*.consumers.*.restart", [True]),
+    ("off_cluster", [None]),  # refused by the runbooks that keep copies there
     ("unattended", [[]]),
 ]
 
