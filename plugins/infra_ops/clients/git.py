@@ -1,7 +1,7 @@
 """Git, as a program: one clone in a private folder, read by commits, written by one commit and one push.
 
-Nothing of the machine's own configuration is used, no hook runs, and a host key is always checked. The deploy key lies in
-the same folder, which only this user may enter and which goes with the object.
+Nothing of the machine's own configuration is used, no hook runs, and a host key is always checked. The deploy key lies
+in the same folder, which only this user may enter and which goes with the object.
 """
 
 from __future__ import annotations
@@ -72,6 +72,10 @@ class Clone:
                 return line.removeprefix("ref: refs/heads/").split("\t")[0]
         return ""
 
+    def fetch(self, branch: str) -> None:
+        """Bring a branch of the server into the clone, where it may be newer than the clone."""
+        self._in_clone("fetch", "--quiet", "--no-tags", self._url, f"+refs/heads/{branch}:refs/remotes/origin/{branch}")
+
     def files(self, commit: str) -> dict[str, File]:
         """All tracked files of a commit by path, links and submodules left out."""
         found = {}
@@ -84,7 +88,7 @@ class Clone:
 
     def history(self) -> Iterator[tuple[str, bytes]]:
         """Every version of every file on any branch of the server, once, by a path that it has or had."""
-        paths = {}
+        paths: dict[str, str] = {}
         for line in self._in_clone("rev-list", "--objects", "--remotes").splitlines():
             name, _, path = line.partition(" ")
             if path:
@@ -130,7 +134,9 @@ class Clone:
         if branch == self.default_branch():
             raise Refusal(f"{branch} is the default branch of {self._url}: nothing is pushed there.")
         lease = f"--force-with-lease=refs/heads/{branch}:{replaces or ''}"
-        result = self._run("push", "--quiet", lease, self._url, f"{commit}:refs/heads/{branch}", at=self._cloned_folder())
+        result = self._run(
+            "push", "--quiet", lease, self._url, f"{commit}:refs/heads/{branch}", at=self._cloned_folder()
+        )
         if result.returncode and b"stale info" in result.stderr:
             raise MovedBranch(f"Somebody changed the branch {branch} at the same moment; look at it.")
         self._checked(result, "push")

@@ -56,7 +56,7 @@ A flowerpots collection is something else.
       - "DATABASE_URL=postgresql://appuser:{V["postgres_appuser"]}@db/screener"
     command: ["serve", {V["flower_financial_screener"]}, --port, "80"]
 """,
-    "ansible/ansible.cfg": "[defaults]\nroles_path = roles\ninventory = inventory/hosts.yml,inventory/legacy\nretry_files_enabled = False\n",
+    "ansible/ansible.cfg": "[defaults]\nroles_path = roles\ninventory = inventory/hosts.yml,inventory/legacy\n",
     "ansible/inventory/hosts.yml": f"""all:
   children:
     servers:
@@ -124,7 +124,7 @@ BROKER=postgresql://appuser:{quote(V["postgres_appuser"], safe="")}@db/{{{{ doma
 AUTH={{{{ 'Basic ' ~ ('admin:{V["flower_celery"]}' | b64encode) }}}}
 HEADER="Basic {_encoded("admin:" + V["flower_celery"])}"
 """,
-    "ansible/templates/grafana.ini.j2": f"[security]\nadmin_password = {V['grafana_admin']}\n# was {V['pihole_admin']}\n",
+    "ansible/templates/grafana.ini.j2": f"[sec]\nadmin_password = {V['grafana_admin']}\n# was {V['pihole_admin']}\n",
     "ansible/playbooks/flower.yml": "---\n- hosts: servers\n  gather_facts: no\n  roles: [flower]\n",
     "ansible/playbooks/grafana.yml": """- name: Grafana
   hosts: all
@@ -182,7 +182,9 @@ HEADER="Basic {_encoded("admin:" + V["flower_celery"])}"
     "ansible/playbooks/site.yml": "- import_playbook: flower.yml\n- import_playbook: grafana.yml\n",
 }
 # The community module is none that ansible-core knows: a stand-in, so that --syntax-check can pass.
-TREE["ansible/playbooks/library/community_postgresql_user.py"] = "#!/usr/bin/python\nfrom ansible.module_utils.basic import AnsibleModule\n"
+TREE["ansible/playbooks/library/community_postgresql_user.py"] = (
+    "#!/usr/bin/python\nfrom ansible.module_utils.basic import AnsibleModule\n"
+)
 for number in range(1, 19):
     TREE[f"ansible/playbooks/upkeep_{number:02}.yml"] = SIMPLE.format(
         title=f"Upkeep {number}", group=["servers", "agents", "nas"][number % 3]

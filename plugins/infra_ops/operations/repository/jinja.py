@@ -139,8 +139,9 @@ def _fold(node: Any, values: Mapping[str, str]) -> Any:
         return nodes.Const(values[node.name])
     if isinstance(node, nodes.Filter):
         return _filtered(node)
-    if isinstance(node, nodes.Concat) and all(isinstance(item, nodes.Const) for item in node.nodes):
-        return nodes.Const("".join(str(item.value) for item in node.nodes))
+    if isinstance(node, nodes.Concat):
+        parts = [str(item.value) for item in node.nodes if isinstance(item, nodes.Const)]
+        return nodes.Const("".join(parts)) if len(parts) == len(node.nodes) else node
     if isinstance(node, nodes.Output):
         return nodes.Output(_joined(node.nodes))
     return node
