@@ -17,8 +17,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from infra_ops.measures import measure
 from infra_ops.models.outcomes import Outcome, State
 
-# 3.0.2 may notice only at its next look, 5 s later, that the process of a task has ended. A task that goes on before that
-# is taken for the one that ended: its first message is answered 404, and under LocalExecutor it hangs for good.
+# 3.0.2 may notice the end of a task's process only at its next look, 5 s later. A task that goes on before that is
+# taken for the one that ended: its first message is answered 404, and under LocalExecutor it hangs for good.
 NOTICED = 6.0
 
 
