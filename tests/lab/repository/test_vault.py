@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import yaml
-
 from infra_ops.models.outcomes import State
-from tests.lab.repository.fixture import PLAYBOOKS, TREE, VALUES
-from tests.lab.repository.stage import BRANCH, Stage
+from tests.lab.repository.stage import Stage
 
 
 def test_the_whole_repository_is_proposed_and_no_value_is_left(stage: Stage) -> None:

@@ -160,7 +160,11 @@ def _suspected(
     finder = Finder(workshop.remembered.known)
     plain = [path for path, data in texts.items() if not data.startswith(ENCRYPTED)]
     lines = {path: texts[path].decode(errors="replace").split("\n") for path in plain}
-    found = [each for each in suspicions(folder, plain) if not find(lines[each.path][each.line - 1], finder)]
+    found = [
+        each
+        for each in suspicions(folder, plain)
+        if not find(lines[each.path][each.line - 1], finder) and not find(each.value, finder)
+    ]
     by_place = {each.place: each for each in found}
     chosen: dict[str, str] = {}
     for place in include:

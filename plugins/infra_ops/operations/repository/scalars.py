@@ -6,12 +6,14 @@ whoever changes one changes its span of the text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")  # anchor and tag
 STRING = "tag:yaml.org,2002:str"
 
 
@@ -79,6 +81,8 @@ def _below(text: str, node: Any, keys: tuple[str, ...], *, flow: bool, seen: set
 
 def _scalar(text: str, node: yaml.ScalarNode, keys: tuple[str, ...], *, flow: bool, is_key: bool) -> Scalar:
     start, end = node.start_mark.index, node.end_mark.index
+    if written := PROPERTIES.match(text, start, end):  # to PyYAML they are a part of it
+        start = written.end()
     inner, inner_end = start, end
     if node.style in ("'", '"'):
         inner, inner_end = start + 1, end - 1
