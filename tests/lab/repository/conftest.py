@@ -47,8 +47,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 @pytest.fixture
-def stage(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
-    """The repository of fixture.py with its history, and a mount of its own in which the credentials are adopted."""
+def stage(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tree: dict[str, str]) -> Stage:
+    """A repository with this tree, and a mount of its own in which the credentials of its values are adopted."""
     monkeypatch.setenv("VAULT_ADDR", openbao.url(lab))
     monkeypatch.setenv("VAULT_CACERT", str(lab.certs / "ca.crt"))
     token = credentials.read(lab.credentials, "openbao_root")
@@ -56,6 +56,6 @@ def stage(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     vault: Vault = RootVault(token)
     mount = f"m{tmp_path.name.lower().replace('_', '-')[:40]}".rstrip("-")
     vault.client().sys.enable_secrets_engine("kv", path=mount, options={"version": "2"})
-    stage = Stage(tmp_path / "origin.git", tmp_path / "work", Kv(vault, mount), Versions(vault, mount), mount)
-    stage.set_up()
+    stage = Stage(tmp_path / "origin.git", tmp_path / "work", Kv(vault, mount), Versions(vault, mount), mount, token)
+    stage.set_up(tree)
     return stage

@@ -190,3 +190,14 @@ for number in range(1, 19):
         title=f"Upkeep {number}", group=["servers", "agents", "nas"][number % 3]
     )
 PLAYBOOKS = [path for path in TREE if path.startswith("ansible/playbooks/") and path.endswith(".yml")]
+
+SMALL: dict[str, str] = {
+    "README.md": f"The NAS takes {V['synology_admin']}.\n",
+    "ansible/ansible.cfg": "[defaults]\ninventory = inventory/hosts\n",
+    "ansible/inventory/hosts": f"[nas]\nnas.lan ansible_password={V['synology_admin']}\n",
+    "ansible/playbooks/nas.yml": "- hosts: nas\n  tasks:\n    - debug: {msg: hello}\n",
+    "ansible/playbooks/pihole.yml": f"""- hosts: nas
+  tasks:
+    - shell: pihole setpassword {V["pihole_admin"]}
+""",
+}

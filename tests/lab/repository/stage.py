@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hvac.exceptions import InvalidRequest
-
 from infra_ops.clients.effects import Effects
 from infra_ops.clients.kv import Kv
+from infra_ops.clients.vault import StoreError
 from infra_ops.clients.versions import Versions
 from infra_ops.models.credentials import Credential
 from infra_ops.models.inventory import Inventory
@@ -22,7 +22,7 @@ from infra_ops.operations.actions import carry_out
 from infra_ops.operations.operation import Request
 from infra_ops.operations.repository.scanning import ScanSecrets
 from infra_ops.operations.repository.vaulting import BRANCH, AnsibleVault
-from tests.lab.repository.fixture import TREE, VALUES
+from tests.lab.repository.fixture import VALUES
 from tests.lab.rotation.stage import Pages, RootVault, inventory
 
 __all__ = ["BRANCH", "Killed", "Mortal", "RootVault", "Stage"]
@@ -34,18 +34,20 @@ class Killed(BaseException):
 
 
 class Mortal(Effects):
-    """Dies at effect `at`: before it happens, or right after."""
+    """Dies at each effect twice: before it happens, then right after. `deaths` counts them across the runs."""
 
-    def __init__(self, at: int, *, after: bool) -> None:
+    def __init__(self, deaths: dict[str, int]) -> None:
         super().__init__(Pages(), still_allowed=lambda: None)
-        self._at, self._after = at, after
+        self._deaths = deaths
 
-    def _perform(self, write: Callable[[], Answer]) -> Answer:
-        if self.count != self._at:
-            return write()
-        if self._after:
-            write()
-        raise Killed
+    def do(self, step: str, what: str, write: Callable[[], Answer]) -> Answer:
+        died = self._deaths.get(f"{step}: {what}", 0)
+        if died < 2:
+            self._deaths[f"{step}: {what}"] = died + 1
+            if died:
+                super().do(step, what, write)
+            raise Killed
+        return super().do(step, what, write)
 
 
 @dataclass
@@ -55,6 +57,7 @@ class Stage:
     kv: Kv
     versions: Versions
     mount: str
+    token: str
     vault: str = "ignored"
     journal: Pages = field(default_factory=Pages)
 
@@ -63,26 +66,58 @@ class Stage:
         section = {"url": str(self.origin), "vault": self.vault}
         return inventory("default", {}, store={"mount": self.mount}, repository=section)
 
-    def set_up(self) -> None:
-        """One commit of the whole tree, and every credential adopted."""
+    def set_up(self, tree: dict[str, str]) -> None:
+        """One commit of the whole tree, and every credential of which a value stands in it adopted."""
         subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(self.origin)], check=True)
         self.work.mkdir()
         self.git("init", "-q", "-b", "main")
         self.git("remote", "add", "origin", str(self.origin))
-        self.write(TREE)
+        self.write(tree)
         self.commit("As it grew")
         for name, value in VALUES.items():
-            for _ in range(20):
-                try:
-                    self.kv.write(f"svc/{name}", Credential("admin", value), replaces=0)
-                except Exception as error:  # a new mount refuses requests for about a second
-                    if isinstance(error, InvalidRequest):
-                        raise
-                    import time
+            if any(value in text for text in tree.values()):
+                self._adopt(name, value)
 
-                    time.sleep(0.2)
-                else:
-                    break
+    def _adopt(self, name: str, value: str) -> None:
+        """A new mount refuses requests for about a second."""
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                self.kv.write(f"svc/{name}", Credential("admin", value), replaces=0)
+            except StoreError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+            else:
+                return
+
+    def encrypt(self, password: str, label: str) -> None:
+        """Somebody has a vault already, with this password and label."""
+        file, secret = self.work / "ansible/vars/vault.yml", self.work.parent / "password"
+        file.parent.mkdir(exist_ok=True)
+        secret.write_text(password)
+        argv = ["ansible-vault", "encrypt", "--vault-id", f"{label}@{secret}", "--output", str(file), "-"]
+        subprocess.run(argv, input=b"vault_other: value\n", check=True, capture_output=True)
+        self.commit("A vault")
+
+    def merge(self) -> None:
+        """A person takes the proposal over."""
+        self.git("fetch", "-q", "origin")
+        self.git("checkout", "-q", "main")
+        self.git("merge", "-q", "--ff-only", f"origin/{BRANCH}")
+        self.git("push", "-q", "origin", "main", f":{BRANCH}")
+
+    def message(self, branch: str) -> str:
+        """Of the newest commit."""
+        return self._ask("log", "-1", "--format=%B", branch)
+
+    def count(self, branch: str) -> int:
+        """How many commits a branch has that main has not."""
+        return int(self._ask("rev-list", "--count", f"main..{branch}"))
+
+    def _ask(self, *arguments: str) -> str:
+        argv = ["git", "--git-dir", str(self.origin), *arguments]
+        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 
     def git(self, *arguments: str) -> str:
         """In the working copy of somebody else."""

@@ -184,7 +184,7 @@ def test_each_place_in_yaml_gets_its_own_form(before: str, after: str) -> None:
         ("ansible/vars/x.yml", "a: [Kestrel-77!\n", "cannot be read as YAML"),
         ("ansible/templates/x.j2", "{% raw %}Kestrel-77!{% endraw %}", "between {% raw %}"),
         ("ansible/templates/x.j2", "#jinja2: variable_start_string:'[['\nKestrel-77!", "settings of its own for Jinja"),
-        ("ansible/vars/x.yml", 'a: "{{ Kestrel-77! }}"\n', "no string of its own"),
+        ("ansible/vars/x.yml", 'a: "{{ Kestrel-77! }}"\n', "cannot be read as Jinja"),
     ],
 )
 def test_what_cannot_take_a_reference_is_named(path: str, text: str, reason: str) -> None:
