@@ -32,7 +32,7 @@ def load() -> Inventory:
 def write(folder: Path, addresses: Mapping[str, str], *, with_airflow: bool = True) -> None:
     """Replace `folder` by a copy of include/ in which servers are named by their addresses (see `placed`).
 
-    In a lab without Airflow nothing is left of what needs its API.
+    In a lab without Airflow nothing is left of what needs its API. The lab has no Git server, and so no repository.
     """
     fresh = folder.with_name(f"{folder.name}.new")
     for old in (fresh, folder):
@@ -40,6 +40,7 @@ def write(folder: Path, addresses: Mapping[str, str], *, with_airflow: bool = Tr
             shutil.rmtree(old)
     shutil.copytree(SOURCE, fresh)
     content = placed(load().model_dump(mode="json"), addresses)
+    content["repository"] = None
     if not with_airflow:
         _forget_airflow(content)
     (fresh / "cluster.yaml").write_text(yaml.safe_dump(content, sort_keys=False))

@@ -69,6 +69,7 @@ def test_a_whole_repository_is_proposed_and_merged(stage: Stage, capfd: pytest.C
 
 
 @small
+@pytest.mark.timeout(1800)  # Ansible starts some sixty times
 def test_killed_at_each_effect_and_run_again_it_proposes_the_same(stage: Stage) -> None:
     deaths: dict[str, int] = {}
     while True:
