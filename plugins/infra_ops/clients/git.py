@@ -170,9 +170,7 @@ class Clone:
 
     def _checked(self, result: subprocess.CompletedProcess[bytes], command: str) -> bytes:
         if result.returncode:
-            lines = [line for line in result.stderr.decode(errors="replace").splitlines() if line.strip()]
-            told = next((line for line in lines if line.startswith(("fatal:", "error:", "Host key"))), "")
-            raise GitError(f"`git {command}` fails for {self._url}: {told or (lines or ['it says nothing'])[-1]}")
+            raise GitError(f"`git {command}` fails for {self._url}: {_told(result.stderr.decode(errors='replace'))}")
         return result.stdout
 
     def _run(
@@ -215,3 +213,11 @@ class Clone:
         }
         words = [word for option, value in options.items() for word in ("-o", f"{option}={value}")]
         return {**settings, "GIT_SSH_COMMAND": shlex.join(["ssh", "-F", "none", *words])}
+
+
+def _told(stderr: str) -> str:
+    """The line that says why: Git's own, or SSH's right before Git notices that nobody answers."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()] or ["it says nothing"]
+    if (unread := "fatal: Could not read from remote repository.") in lines[1:]:
+        return lines[lines.index(unread) - 1]
+    return next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1])
