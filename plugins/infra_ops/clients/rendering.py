@@ -1,8 +1,8 @@
 """What Ansible makes of a repository's playbooks: every variable, argument and template, as hashes.
 
 A program of its own, because it runs in Ansible's own classes (of the pinned version) and must not leave their state in
-anything else. It reads its order (see `Order`) as JSON on its input and writes `{place: hash}` to its output; nothing
-is carried out, and no value leaves it.
+anything else. It reads its order (see `Order`) as JSON on its input and writes `{place: hash}` to its output, an empty
+hash for what cannot be rendered before the play runs. Nothing is carried out, and no value leaves it.
 """
 
 from __future__ import annotations
@@ -72,14 +72,15 @@ def _of_host(loader: Any, manager: Any, play: Any, host: Any) -> Iterator[tuple[
     variables = manager.get_vars(play=play, host=host)
     templar = Templar(loader=loader, variables=variables)
     for name in sorted(set(variables) - OWN):
-        yield f"variable {name}", _digest(templar, variables[name])
+        yield from _leaves(templar, f"variable {name}", variables[name])
     for number, task in enumerate(_tasks(play.compile())):
         own = manager.get_vars(play=play, host=host, task=task)
         templar = Templar(loader=loader, variables=own)
         conditions = [task.when, task.changed_when, task.failed_when, task.until]
-        yield f"task {number} {task.action}", _digest(templar, {**task.args, "conditions": {"that": conditions}})
+        place = f"task {number} {task.action}"
+        yield from _leaves(templar, place, {**task.args, "conditions": {"that": conditions}})
         if task.action.rpartition(".")[2] == "template":
-            yield f"task {number} template", _template(loader, templar, task)
+            yield from _leaves(templar, f"{place} file", _template(loader, templar, task))
 
 
 def _tasks(blocks: list[Any]) -> Iterator[Any]:
@@ -91,32 +92,32 @@ def _tasks(blocks: list[Any]) -> Iterator[Any]:
 
 
 def _template(loader: Any, templar: Any, task: Any) -> str:
-    """The file that the task would write."""
+    """The file that the task would fill in."""
     source = templar.template(task.args.get("src", ""), fail_on_undefined=False)
     path = loader.path_dwim_relative_stack(task.get_search_path(), "templates", source)
     with open(path, encoding="utf-8") as file:  # noqa: PTH123
-        return _digest(templar, file.read())
+        return file.read()
 
 
-def _digest(templar: Any, value: Any) -> str:
-    text = json.dumps(_rendered(templar, value), sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _rendered(templar: Any, value: Any, *, expression: bool = False) -> Any:
-    """Each leaf for itself: what waits for a result of a play says so and hides nothing beside it."""
+def _leaves(templar: Any, place: str, value: Any, *, expression: bool = False) -> Iterator[tuple[str, str]]:
+    """Each leaf for itself: what waits for a result of a play is empty, and hides nothing beside it."""
     from ansible.errors import AnsibleError
 
     if isinstance(value, Mapping):
-        return {str(key): _rendered(templar, item, expression=key in EXPRESSIONS) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rendered(templar, item, expression=expression) for item in value]
-    if not isinstance(value, str):
-        return value
-    try:
-        return templar.template("{{ " + value + " }}" if expression else value, fail_on_undefined=True)
-    except (AnsibleError, RecursionError) as error:
-        return f"not before it runs: {type(error).__name__}"
+        for key, item in value.items():
+            yield from _leaves(templar, f"{place}.{key}", item, expression=key in EXPRESSIONS)
+    elif isinstance(value, list | tuple):
+        for number, item in enumerate(value):
+            yield from _leaves(templar, f"{place}[{number}]", item, expression=expression)
+    else:
+        try:
+            text = "{{ " + value + " }}" if expression and isinstance(value, str) else value
+            rendered = templar.template(text, fail_on_undefined=True)
+        except (AnsibleError, RecursionError):
+            yield place, ""
+        else:
+            shown = json.dumps(rendered, sort_keys=True, default=str)
+            yield place, hashlib.sha256(shown.encode()).hexdigest()
 
 
 if __name__ == "__main__":

@@ -132,7 +132,8 @@ def prove(workshop: Workshop, proposal: Proposal) -> None:
     vault.parent.mkdir(parents=True, exist_ok=True)
     vault.write_text(ansible.encrypt(vault_text(proposal.values)))
     rendered = ansible.render(playbooks, inventories, with_vault=True)
-    different = {place for place, digest in before.items() if rendered.get(place) != digest}
+    # What could not be rendered before any play runs may be by now, because its play loads the vault.
+    different = {place for place, digest in before.items() if digest and rendered.get(place) != digest}
     if different:
         again = _rendered(workshop, proposal, ansible)
         different = {place for place in different if again.get(place) == before[place]}  # not the time, say
