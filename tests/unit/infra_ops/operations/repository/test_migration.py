@@ -100,8 +100,9 @@ def test_a_document_keeps_every_byte_but_the_values(
         return
     name = "vault_nas_password"
     assert rendered(yaml.safe_load(after), {name: value}) == whole
-    # the text is the same without value and reference; quotes may have been put around
-    if text.count(value) == after.count(REFERENCE):
+    # the text is the same without value and reference; quotes may have been put around. What YAML escapes, it spells
+    # in more characters than the value has: there the rendering above is the proof.
+    if not set(value) & set("\\\"'") and text.count(value) == after.count(REFERENCE):
         assert bare(after.replace(REFERENCE, "")) == bare(text.replace(value, ""))
 
 
