@@ -103,7 +103,7 @@ class Walk:
 
     def _await_death(self, run: str, victim: Victim) -> bool:
         """Waits until the run in which the victim was killed has failed; whether anything that it had done was taken
-        back, or would have been. With some credentials past the point of no return, undo takes back the others and fails.
+        back, or would have been. Undo takes back what it can, and fails when the rest has no way back.
         """
         state = self.airflow.wait(run)
         tasks = self.airflow.tasks(run)
