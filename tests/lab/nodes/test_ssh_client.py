@@ -50,7 +50,7 @@ def test_much_output_on_both_sides_blocks_nobody(machine: Machine) -> None:
 def test_a_command_that_does_not_end_is_ended_on_the_machine(machine: Machine) -> None:
     with pytest.raises(CommandFailed, match="did not end within 1 s"):
         machine.run("sh", "-c", "yes >/dev/null; true", seconds=1)
-    assert machine.ask("pgrep", "-x", "yes").text == ""
+    assert machine.ask("pgrep", "--runstates", "R,S", "-x", "yes").text == ""
 
 
 def test_a_lost_connection_is_made_again(machine: Machine) -> None:
