@@ -11,7 +11,7 @@ from pathlib import Path
 import uvicorn
 
 from lab.apiserver.authentication import TokenFileError
-from lab.apiserver.encryption import ConfigError
+from lab.apiserver.encryptionconfig import ConfigError
 from lab.apiserver.expiry import expire_events
 from lab.apiserver.server import Server, Settings
 from lab.apiserver.storage import HISTORY, InUse
