@@ -9,13 +9,14 @@ import yaml
 from lab import files, kubeconfigs
 from lab.kube import ApiError, Kube
 from lab.layout import PROJECT, Lab
-from lab.services import airflow_environment, nodes
+from lab.services import airflow_environment
 from lab.services.airflow_environment import LOCAL_WORKER, TRIGGERER
 from lab.services.airflow_settings import LOGS_CLAIM, NAMESPACE, SCHEDULER_ACCOUNT, Executor
 from lab.supervisor.service import ServiceError
 
 MANIFESTS = PROJECT / "include" / "manifests" / "infra-ops"
 MANAGER = "infra-ops"
+TOOLS = "infra-ops"  # the namespace of pods that run tools
 
 
 async def grant(lab: Lab, executor: Executor) -> None:
@@ -26,7 +27,7 @@ async def grant(lab: Lab, executor: Executor) -> None:
     try:
         async with Kube(lab.admin_kubeconfig) as kube:
             mounts = _mounts(lab) if executor == "kubernetes" else ()
-            for item in (*_chart(), *_manifests(), *_local_worker(), *mounts):
+            for item in (*_chart(), *_manifests(), *_local_worker(), _ssh(lab, TOOLS), *mounts):
                 await kube.apply(item, manager=MANAGER, force=True)
         accounts = (LOCAL_WORKER, SCHEDULER_ACCOUNT, TRIGGERER)
         await asyncio.gather(*(_write_kubeconfig(lab, name) for name in accounts))
@@ -94,6 +95,13 @@ def _chart() -> Iterator[dict[str, Any]]:
     }
 
 
+def _ssh(lab: Lab, namespace: str) -> dict[str, Any]:
+    """The Secret by which pods log in to the nodes and to the NAS."""
+    data = {name: (lab.ssh / name).read_text() for name in ("id_ed25519", "known_hosts")}
+    metadata = {"name": "node-ssh", "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
+
+
 def _mounts(lab: Lab) -> Iterator[dict[str, Any]]:
     """What include/manifests/infra-ops/pod-templates refers to."""
 
@@ -104,6 +112,6 @@ def _mounts(lab: Lab) -> Iterator[dict[str, Any]]:
     yield item("ConfigMap", "infra-ops-ca", data={"ca.crt": (lab.certs / "ca.crt").read_text()})
     described = {name: (lab.include / name).read_text() for name in ("cluster.yaml", "roadmap.yaml", "checks.yaml")}
     yield item("ConfigMap", "infra-ops-include", data=described)
-    yield item("Secret", "node-ssh", stringData={"id_ed25519": nodes.key_file(lab).read_text()})
+    yield _ssh(lab, NAMESPACE)
     storage = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
     yield item("PersistentVolumeClaim", LOGS_CLAIM, spec=storage)
