@@ -114,7 +114,9 @@ def _environment(folder: Path) -> dict[str, str]:
         "StrictHostKeyChecking=yes",
         "BatchMode=yes",
         "IdentitiesOnly=yes",
-        "ControlMaster=no",
+        "ControlMaster=auto",
+        "ControlPersist=10s",
+        f"ControlPath={folder}/%C",
         "ServerAliveInterval=15",
     )
     return kept | {
