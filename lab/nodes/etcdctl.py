@@ -16,7 +16,7 @@ from lab.nodes import hosts
 from lab.nodes.member_client import Unreachable, ask
 
 _VALUES = {"--endpoints", "--cacert", "--cert", "--key", "-w", "--write-out", "--limit", "--command-timeout"}
-_VALUES |= {"--dial-timeout"}
+_VALUES |= {"--dial-timeout", "--consistency"}  # each member here answers from what it has itself
 _SWITCHES = {"--prefix", "--keys-only", "--print-value-only", "--cluster", "--physical", "--count-only"}
 Object = dict[str, Any]
 
