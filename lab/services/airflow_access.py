@@ -16,7 +16,7 @@ from lab.supervisor.service import ServiceError
 
 MANIFESTS = PROJECT / "include" / "manifests" / "infra-ops"
 MANAGER = "infra-ops"
-TOOLS = "infra-ops"  # the namespace of pods that run tools
+TOOLS = "infra-ops"  # the namespace of tool pods
 
 
 async def grant(lab: Lab, executor: Executor) -> None:
@@ -26,8 +26,8 @@ async def grant(lab: Lab, executor: Executor) -> None:
     """
     try:
         async with Kube(lab.admin_kubeconfig) as kube:
-            mounts = _mounts(lab) if executor == "kubernetes" else ()
-            for item in (*_chart(), *_manifests(), *_local_worker(), _ssh(lab, TOOLS), *mounts):
+            mounts = _workers_mounts(lab) if executor == "kubernetes" else ()
+            for item in (*_chart(), *_manifests(), *_local_worker(), *mounts, *_tools_mounts(lab)):
                 await kube.apply(item, manager=MANAGER, force=True)
         accounts = (LOCAL_WORKER, SCHEDULER_ACCOUNT, TRIGGERER)
         await asyncio.gather(*(_write_kubeconfig(lab, name) for name in accounts))
@@ -95,23 +95,28 @@ def _chart() -> Iterator[dict[str, Any]]:
     }
 
 
-def _ssh(lab: Lab, namespace: str) -> dict[str, Any]:
-    """The Secret by which pods log in to the nodes and to the NAS."""
-    data = {name: (lab.ssh / name).read_text() for name in ("id_ed25519", "known_hosts")}
-    metadata = {"name": "node-ssh", "namespace": namespace}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
+def _item(kind: str, namespace: str, name: str, **fields: Any) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": namespace}, **fields}
 
 
-def _mounts(lab: Lab) -> Iterator[dict[str, Any]]:
+def _workers_mounts(lab: Lab) -> Iterator[dict[str, Any]]:
     """What include/manifests/infra-ops/pod-templates refers to."""
-
-    def item(kind: str, name: str, **fields: Any) -> dict[str, Any]:
-        return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "namespace": NAMESPACE}, **fields}
-
-    yield item("ConfigMap", "airflow-worker", data=airflow_environment.of_workers(lab))
-    yield item("ConfigMap", "infra-ops-ca", data={"ca.crt": (lab.certs / "ca.crt").read_text()})
-    described = {name: (lab.include / name).read_text() for name in ("cluster.yaml", "roadmap.yaml", "checks.yaml")}
-    yield item("ConfigMap", "infra-ops-include", data=described)
-    yield _ssh(lab, NAMESPACE)
+    yield _item("ConfigMap", NAMESPACE, "airflow-worker", data=airflow_environment.of_workers(lab))
+    yield from _described(lab, NAMESPACE)
     storage = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
-    yield item("PersistentVolumeClaim", LOGS_CLAIM, spec=storage)
+    yield _item("PersistentVolumeClaim", NAMESPACE, LOGS_CLAIM, spec=storage)
+
+
+def _tools_mounts(lab: Lab) -> Iterator[dict[str, Any]]:
+    """What include/manifests/infra-ops/tool-pods refers to."""
+    yield _item("ConfigMap", TOOLS, "toolbox", data=airflow_environment.of_tools(lab))
+    yield from _described(lab, TOOLS)
+
+
+def _described(lab: Lab, namespace: str) -> Iterator[dict[str, Any]]:
+    """Whom to trust, what the cluster is meant to be, and the key for its nodes."""
+    yield _item("ConfigMap", namespace, "infra-ops-ca", data={"ca.crt": (lab.certs / "ca.crt").read_text()})
+    described = {name: (lab.include / name).read_text() for name in ("cluster.yaml", "roadmap.yaml", "checks.yaml")}
+    yield _item("ConfigMap", namespace, "infra-ops-include", data=described)
+    material = {name: (lab.ssh / name).read_text() for name in ("id_ed25519", "known_hosts")}
+    yield _item("Secret", namespace, "node-ssh", stringData=material)

@@ -60,6 +60,16 @@ def of_workers(lab: Lab) -> dict[str, str]:
     }
 
 
+def of_tools(lab: Lab) -> dict[str, str]:
+    """What a tool pod gets; its template names its identity."""
+    return {
+        "INFRA_OPS_INCLUDE": str(MOUNTS / "include"),  # on the real cluster the image says so
+        "INFRA_OPS_ORIGIN": "lab",
+        "VAULT_ADDR": openbao.url(lab),
+        "VAULT_CACERT": str(MOUNTS / "ca" / "ca.crt"),
+    }
+
+
 def _identity(lab: Lab, account: str, role: str) -> dict[str, str]:
     """Who a process outside of the cluster is, for Kubernetes and for OpenBao (openbao_setup.APP_ROLES)."""
     kubeconfig = str(lab.kubeconfigs / account)

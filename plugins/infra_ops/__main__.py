@@ -1,6 +1,7 @@
 """The command line of the package: what runs inside a toolbox pod, and what a person runs in a terminal.
 
 nodes          lists the nodes of the cluster
+operate        carries out one phase of a runbook's operation
 adopt          stores today's live password of a credential, after proving that it logs in
 schemas        writes the JSON schemas of the files under include/
 """
@@ -14,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from infra_ops.models.problems import Problem
+from infra_ops.models.problems import Problem, Refusal
 
 
 def nodes(chosen: argparse.Namespace) -> dict[str, Any]:
@@ -23,6 +24,18 @@ def nodes(chosen: argparse.Namespace) -> dict[str, Any]:
     from infra_ops.facts.nodes import read_nodes
 
     return {"nodes": [asdict(node) for node in read_nodes(Cluster())]}
+
+
+def operate(chosen: argparse.Namespace) -> dict[str, Any]:
+    """One phase of an operation (operations/phases.py), as a task of its runbook asked for it."""
+    from infra_ops.operations.phases import Call, answer
+
+    call = Call(**json.loads(chosen.call))
+    try:
+        return answer(call, lambda text: print(text, flush=True))
+    except Problem as problem:  # the task has to know of which kind it is, and an exit code cannot tell
+        print(f"{call.phase} failed: {problem}", file=sys.stderr)
+        return {"problem": str(problem), "final": isinstance(problem, Refusal)}
 
 
 def adopt(chosen: argparse.Namespace) -> dict[str, Any]:
@@ -57,6 +70,13 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("nodes", help=nodes.__doc__)
     listing.add_argument("--result", type=Path, metavar="FILE", help="write the JSON result there, not to the terminal")
     listing.set_defaults(run=nodes)
+
+    operating = commands.add_parser("operate", help=operate.__doc__)
+    operating.add_argument("call", help="as JSON")
+    operating.add_argument(
+        "--result", type=Path, metavar="FILE", help="write the JSON result there, not to the terminal"
+    )
+    operating.set_defaults(run=operate)
 
     adopting = commands.add_parser("adopt", help=adopt.__doc__)
     adopting.add_argument("credential", help="its id in include/cluster.yaml")

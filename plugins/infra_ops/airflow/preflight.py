@@ -6,30 +6,27 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from airflow.sdk import BaseOperator, Context
+from airflow.sdk import Context
 
-from infra_ops.airflow.explained import explained
-from infra_ops.airflow.request import APPLY, PLAN, Mode, operation, push_outcomes, take_lease
-from infra_ops.models.outcomes import State, not_passed
+from infra_ops.airflow.phase import Phase
+from infra_ops.airflow.request import APPLY, PLAN, Mode, push_outcomes, take_lease
+from infra_ops.models.outcomes import Outcome, State, not_passed
 from infra_ops.models.problems import Problem, Refusal
 
 
-class Preflight(BaseOperator):
+class Preflight(Phase):
     """Refuses unknown parameters, decides the mode, looks whether the ground holds, and takes the Lease.
 
     Pushes XCom `mode` and the outcomes of what it looked at. A run that only plans takes no Lease.
     """
 
-    def __init__(self, *, operation: str, approval: str, **kwargs: Any) -> None:
+    phase = "preflight"
+
+    def __init__(self, *, approval: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.operation = operation
         self.approval = approval
 
-    def execute(self, context: Context) -> None:
-        with explained(context):
-            self._start(context)
-
-    def _start(self, context: Context) -> None:
+    def begin(self, context: Context) -> None:
         from infra_ops import include
 
         run = context["dag_run"]
@@ -42,13 +39,15 @@ class Preflight(BaseOperator):
             raise Refusal(f"Plan {named} is named, but the mode is plan, which changes nothing: choose apply.")
         self.log.info("This run will %s: %s.", mode.name, mode.why)
         context["ti"].xcom_push(key="mode", value=asdict(mode))
-        outcomes = operation(self.operation, context).preflight()
+
+    def answered(self, context: Context, answer: dict[str, Any]) -> None:
+        outcomes = [Outcome.from_dict(value) for value in answer["outcomes"]]
         push_outcomes(context, outcomes)
         if bad := not_passed(outcomes):
             # What was measured to be wrong stays wrong; asking again would only count as more wrong logins.
             kind = Refusal if any(outcome.state is State.FAIL for outcome in bad) else Problem
             raise kind("\n".join(["The ground does not hold:", *(outcome.sentence() for outcome in bad)]))
-        if mode.name == APPLY:
+        if Mode.of(context).name == APPLY:
             take_lease(context)
 
 

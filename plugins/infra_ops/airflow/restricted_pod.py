@@ -15,7 +15,6 @@ from kubernetes.client import (
     V1Capabilities,
     V1Pod,
     V1PodSecurityContext,
-    V1ResourceRequirements,
     V1SeccompProfile,
     V1SecurityContext,
 )
@@ -31,7 +30,6 @@ POD_SECURITY = V1PodSecurityContext(
     seccomp_profile=V1SeccompProfile(type="RuntimeDefault"),
 )
 CONTAINER_SECURITY = V1SecurityContext(allow_privilege_escalation=False, capabilities=V1Capabilities(drop=["ALL"]))
-RESOURCES = V1ResourceRequirements(requests={"cpu": "50m", "memory": "128Mi"}, limits={"cpu": "1", "memory": "256Mi"})
 
 
 class RestrictedPod(KubernetesPodOperator):
@@ -43,7 +41,6 @@ class RestrictedPod(KubernetesPodOperator):
             do_xcom_push=True,
             labels=LABELS,
             security_context=POD_SECURITY,
-            container_resources=RESOURCES,
             termination_message_policy="FallbackToLogsOnError",
             log_pod_spec_on_failure=False,
             log_events_on_failure=True,

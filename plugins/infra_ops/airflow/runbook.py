@@ -46,6 +46,7 @@ def runbook(
     operation: str,
     doc: str,
     account: str = "",
+    pods: str = "",
     approval: Literal["self", "named_plan"] = "self",
     schedule: str | None = None,
     params: dict[str, Param] | None = None,
@@ -56,7 +57,8 @@ def runbook(
     `operation` is the dotted path of an Operation (operations/operation.py). `approval`: a runbook carries out its own
     plan, or wants a person to name it. `schedule` is a cron expression; a scheduled run changes things only where the
     inventory lists the runbook under `unattended`, otherwise it plans. `doc` ends in the triage notes of the steps.
-    `account` is for a runbook that must not run as its area's account: it names another pod template.
+    `account` is for a runbook that must not run as its area's account: it names another pod template. `pods` is for an
+    operation that needs tools: it names the template of the tool pods in which all of its phases run.
     """
     return {
         "schedule": schedule,
@@ -73,6 +75,7 @@ def runbook(
             "executor_config": worker_pod(account or area),
             "area": area,
             "operation": operation,
+            "pods": pods,
             "approval": approval,
         },
         "params": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.exceptions import TaskDeferred
@@ -13,12 +14,15 @@ if TYPE_CHECKING:
     from infra_ops.airflow.restricted_pod import RestrictedPod
 
 NAMESPACE = "infra-ops"
+TEMPLATES = Path(__file__).resolve().parents[3] / "include" / "manifests" / "infra-ops" / "tool-pods"
 IMAGE = "infra-ops/toolbox:0.1.0"  # unless the worker's INFRA_OPS_TOOLBOX_IMAGE names it in a registry
 RESULT = "/airflow/xcom/return.json"
 
 
 class ToolPod(BaseOperator):
-    """`python -m infra_ops <arguments>` in namespace infra-ops as `service_account`; its JSON result becomes the XCom.
+    """`python -m infra_ops <arguments>` in a pod of namespace infra-ops; its JSON result becomes the XCom.
+
+    `template` names the file in include/manifests/infra-ops/tool-pods/ that says as whom and with what the pod runs.
 
     The pod dies after `deadline_seconds` whatever happens to Airflow: 3.0.2 tells nobody when a waiting task is marked
     failed, and stops no waiting task at its execution_timeout. A second try takes up the pod of the first one if it
@@ -31,13 +35,13 @@ class ToolPod(BaseOperator):
         self,
         *,
         arguments: list[str],
-        service_account: str = "reader",
+        template: str = "reader",
         deadline_seconds: int = 300,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.arguments = arguments
-        self.service_account = service_account
+        self.template = template
         self.deadline_seconds = deadline_seconds
         self._running: RestrictedPod | None = None
 
@@ -74,7 +78,7 @@ class ToolPod(BaseOperator):
             name=self.task_id,
             cmds=["python", "-m", "infra_ops"],
             arguments=[*self.arguments, "--result", RESULT],
-            service_account_name=self.service_account,
+            pod_template_file=str(TEMPLATES / f"{self.template}.yaml"),
             active_deadline_seconds=self.deadline_seconds,
         )
         return self._running

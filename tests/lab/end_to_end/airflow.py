@@ -44,7 +44,7 @@ class Airflow:
     def state(self, run: str) -> str:
         return str(self.call("GET", f"{RUNS}/{run}")["state"])
 
-    def wait(self, run: str, *, seconds: float = 240, meanwhile: Callable[[], None] = lambda: None) -> str:
+    def wait(self, run: str, *, seconds: float = 600, meanwhile: Callable[[], None] = lambda: None) -> str:
         """The state in which the run ends."""
         deadline = time.monotonic() + seconds
         while (state := self.state(run)) not in ("success", "failed"):

@@ -33,7 +33,7 @@ def applied(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Clust
     (folder / "found.yaml").write_text(yaml.safe_dump_all(found))
     cluster.namespaces += ["infra-ops", *(item["metadata"]["name"] for item in found if item["kind"] == "Namespace")]
     run("kubectl apply --server-side -f found.yaml", folder, KUBECONFIG=str(cluster.kubeconfig))
-    run(block("create namespace airflow"), folder, KUBECONFIG=str(cluster.kubeconfig))
+    run(block("for namespace in airflow infra-ops"), folder, KUBECONFIG=str(cluster.kubeconfig))
     return cluster
 
 

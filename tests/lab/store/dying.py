@@ -10,6 +10,7 @@ from infra_ops.clients.applying import Deployer
 from infra_ops.clients.effects import Effects
 from infra_ops.facts import openbao as facts
 from infra_ops.operations.store import manifests, proof, settings
+from infra_ops.operations.store.secrets import TRUSTING
 from tests.lab.store.stage import Stage
 
 
@@ -45,7 +46,8 @@ def end_state(stage: Stage) -> dict[str, Any]:
     """What a deployment leaves behind, in words that are the same after every one."""
     cluster, store = Deployer(), stage.store("platform")
     authority = (cluster.find(facts.AUTHORITY) or {})["data"]["ca.crt"]
-    trusted = cluster.get("/api/v1/namespaces/airflow/configmaps/infra-ops-ca")["data"]["ca.crt"]
+    lists = [f"/api/v1/namespaces/{namespace}/configmaps/infra-ops-ca" for namespace in TRUSTING]
+    trusted = [cluster.get(path)["data"]["ca.crt"] for path in lists]
     keys = json.loads((stage.secret("openbao-recovery") or {})["keys"])
     mounts, logins = store.read("sys/mounts") or {}, store.read("sys/auth") or {}
     return {
@@ -55,7 +57,7 @@ def end_state(stage: Stage) -> dict[str, Any]:
         "secrets": {
             name: sorted(stage.secret(name) or {}) for name in ("openbao-seal", "openbao-authority", "openbao-tls")
         },
-        "trusted": trusted.count("BEGIN CERTIFICATE") == 1 and authority.strip() in trusted,
+        "trusted": [each.count("BEGIN CERTIFICATE") == 1 and authority.strip() in each for each in trusted],
         "mounts": sorted(mounts["data"]),
         "logins": sorted(logins["data"]),
         "recovery keys": (len(keys), (store.read("sys/seal-status") or {})["n"]),

@@ -26,6 +26,7 @@ from infra_ops.operations.actions import carry_out, refuse_third_states
 from infra_ops.operations.operation import Operation, Request
 from infra_ops.operations.store import measuring
 from infra_ops.operations.store.deploy import DeployOpenbao
+from infra_ops.operations.store.secrets import TRUSTING
 from tests.lab.cluster import Cluster
 from tests.lab.kubelet.support import Kubelet, wait_until
 from tests.lab.manifests.chapter import PROJECT, run
@@ -172,7 +173,8 @@ class Stage:
         claims = self.kubelet.root / "claims" / "openbao"
         if claims.exists():
             shutil.rmtree(claims)
-        cluster.delete("/api/v1/namespaces/airflow/configmaps/infra-ops-ca")
+        for namespace in TRUSTING:
+            cluster.delete(f"/api/v1/namespaces/{namespace}/configmaps/infra-ops-ca")
 
     def _ours(self) -> set[str]:
         return {"openbao", "infra-ops", "airflow"}

@@ -105,6 +105,7 @@ def test_a_new_authority_signs_a_new_certificate_and_workers_trust_it(stage: Sta
         "openbao.certificate",
         "openbao.statefulset.openbao",
         "openbao.trust",
+        "openbao.trust.tools",
     ]
     assert stage.plan().steps == ()
     outcomes = stage.operation(plan).verify()

@@ -28,6 +28,7 @@ INCLUDE = PROJECT / "include"
 MANIFESTS = INCLUDE / "manifests" / "infra-ops"
 STORE = INCLUDE / "manifests" / "openbao"
 PODS = [*sorted((MANIFESTS / "pod-templates").glob("*.yaml")), MANIFESTS / "console.yaml"]
+TOOL_PODS = sorted((MANIFESTS / "tool-pods").glob("*.yaml"))
 VALUES_FILE = MANIFESTS / "airflow-values.yaml"
 VALUES = yaml.safe_load(VALUES_FILE.read_text())
 
@@ -78,6 +79,22 @@ def test_every_pod_is_valid_and_meets_the_restricted_standard(file: Path, schema
     assert violations("restricted", pod["metadata"], pod["spec"]) == []
 
 
+@pytest.mark.parametrize("file", TOOL_PODS, ids=lambda file: file.stem)
+def test_every_tool_pod_is_valid_and_has_an_account_of_its_name(
+    file: Path, applied: list[dict[str, Any]], schemas: Schemas
+) -> None:
+    """Its restrictions come from the operator: tests/unit/infra_ops/test_tool_pod.py."""
+    pod = yaml.safe_load(file.read_text())
+    assert faults(schemas, pod) == []
+    accounts = {
+        item["metadata"]["name"]
+        for item in applied
+        if (item["kind"], item["metadata"].get("namespace")) == ("ServiceAccount", "infra-ops")
+    }
+    assert pod["spec"]["serviceAccountName"] == file.stem
+    assert file.stem in accounts
+
+
 def test_the_secrets_backend_takes_its_arguments(worker: dict[str, str]) -> None:
     """And asks where the policy lets it: connections by their id, below airflow/connections."""
     backend = VaultBackend(**json.loads(worker["AIRFLOW__SECRETS__BACKEND_KWARGS"]))
@@ -103,8 +120,20 @@ def test_workers_and_components_find_the_cluster_in_the_same_way(worker: dict[st
 
 
 def test_the_cluster_gets_the_inventory_as_it_is_here(applied: list[dict[str, Any]]) -> None:
-    (data,) = [item["data"] for item in applied if item["metadata"]["name"] == "infra-ops-include"]
-    assert data == {f"{name}.yaml": (INCLUDE / f"{name}.yaml").read_text() for name in FILES}
+    described = {
+        item["metadata"]["namespace"]: item["data"]
+        for item in applied
+        if item["metadata"]["name"] == "infra-ops-include"
+    }
+    files = {f"{name}.yaml": (INCLUDE / f"{name}.yaml").read_text() for name in FILES}
+    assert described == {"airflow": files, "infra-ops": files}
+
+
+def test_workers_and_tools_look_for_the_store_in_the_same_place(
+    applied: list[dict[str, Any]], worker: dict[str, str]
+) -> None:
+    (tools,) = [item["data"] for item in applied if item["metadata"]["name"] == "toolbox"]
+    assert tools == {name: worker[name] for name in tools}
 
 
 @pytest.mark.parametrize("where", [*PODS, VALUES_FILE], ids=lambda file: file.stem)

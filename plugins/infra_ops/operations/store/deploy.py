@@ -25,7 +25,7 @@ OF_A_NEW_STORE = {
     "openbao.sys/policies/acl/infra-ops-platform": "differs",  # its first identity may do little more than widen it
     "openbao.recovery": "none",
     "openbao.proof": "not proved",
-    "openbao.trust": "not trusted",
+    **dict.fromkeys(secrets.TRUSTING.values(), "not trusted"),
 }
 
 
@@ -94,7 +94,10 @@ class DeployOpenbao:
             "keys": secrets.parts(self._cluster),
             "apply": list(manifests.parts(self._cluster, COMPONENT, self._completed)),
             "set_up": [*settings.parts(self._logged_in, self._mount), proof.part(self._logged_in, self._mount)],
-            "hand_over": [recovery.part(self._cluster, self._logged_in), secrets.trusted_by_workers(self._cluster)],
+            "hand_over": [
+                recovery.part(self._cluster, self._logged_in),
+                *(secrets.trusted_in(self._cluster, namespace) for namespace in secrets.TRUSTING),
+            ],
         }
         if self._request.plan is None:
             first, *rest = groups["set_up"]
@@ -119,7 +122,8 @@ class DeployOpenbao:
             raise NotPrepared("The store is as it should be and does not serve: look at the pod openbao/openbao-0.")
         inside = gaps([*groups["set_up"], *groups["hand_over"]])
         if "openbao.authority" in outside:
-            inside["openbao.trust"] = "not trusted"  # what workers trust now is the one that is going to be replaced
+            # What pods trust now is the one that is going to be replaced.
+            inside.update(dict.fromkeys(secrets.TRUSTING.values(), "not trusted"))
         return {**outside, **inside}
 
     def _completed(self, item: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,8 @@ RENEW_BEFORE = timedelta(days=60)
 LABELS = {"app.kubernetes.io/name": "openbao", "app.kubernetes.io/part-of": "infra-ops"}
 DATA = f"{CORE}/persistentvolumeclaims/data-openbao-0"  # a claim stays as long as a pod uses it, and longer
 LOST = "lost"
-WORKERS_TRUST = "/api/v1/namespaces/airflow/configmaps/infra-ops-ca"
+# Where pods of ours run and by which id the plan calls their list of authorities: Airflow's workers, and tools.
+TRUSTING = {"airflow": "openbao.trust", "infra-ops": "openbao.trust.tools"}
 
 
 def read(cluster: Deployer, name: str) -> dict[str, bytes] | None:
@@ -122,22 +123,23 @@ def _certificate(cluster: Deployer) -> Part:
     return Part("openbao.certificate", "the store's certificate", "valid", look, do)
 
 
-def trusted_by_workers(cluster: Deployer) -> Part:
-    """Workers trust the authority beside those that they trust already."""
+def trusted_in(cluster: Deployer, namespace: str) -> Part:
+    """Pods of one of the TRUSTING namespaces trust the authority beside those that they trust already."""
+    path = f"/api/v1/namespaces/{namespace}/configmaps/infra-ops-ca"
 
     def authority() -> str:
         return str((cluster.find(AUTHORITY) or {"data": {"ca.crt": ""}})["data"]["ca.crt"]).strip()
 
     def trusted() -> str:
-        return str(((cluster.find(WORKERS_TRUST) or {}).get("data") or {}).get("ca.crt", ""))
+        return str(((cluster.find(path) or {}).get("data") or {}).get("ca.crt", ""))
 
     def look() -> str:
         return "trusted" if authority() and authority() in trusted() else "not trusted"
 
     def do(write: Write) -> None:
-        found = cluster.find(WORKERS_TRUST)
+        found = cluster.find(path)
         bundle = "\n".join(filter(None, [trusted().strip(), authority()])) + "\n"
-        collection, _, name = WORKERS_TRUST.rpartition("/")
+        collection, _, name = path.rpartition("/")
         if found is None:
             metadata = {"name": name, "labels": {"app.kubernetes.io/part-of": "infra-ops"}}
             item = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"ca.crt": bundle}}
@@ -145,6 +147,6 @@ def trusted_by_workers(cluster: Deployer) -> Part:
         else:
             version = found["metadata"]["resourceVersion"]
             patch = {"metadata": {"resourceVersion": version}, "data": {"ca.crt": bundle}}
-            write("add the authority", lambda: cluster.merge(WORKERS_TRUST, patch))
+            write("add the authority", lambda: cluster.merge(path, patch))
 
-    return Part("openbao.trust", "ConfigMap airflow/infra-ops-ca", "trusted", look, do)
+    return Part(TRUSTING[namespace], f"ConfigMap {namespace}/infra-ops-ca", "trusted", look, do)

@@ -54,11 +54,11 @@ class OutletEvents:
 class Run:
     """One run of the lamps' runbook, of which tests execute single tasks."""
 
-    def __init__(self, approval: str = "self", run_type: str = "manual", **wishes: Any) -> None:
+    def __init__(self, approval: str = "self", run_type: str = "manual", pods: str = "", **wishes: Any) -> None:
         self.instance = Instance()
         self.conf, self.run_type = wishes, run_type
         with DAG(
-            "lamps", **runbook("upkeep", operation=lamps.PATH, approval=approval, doc="#### Triage\n")
+            "lamps", **runbook("upkeep", operation=lamps.PATH, approval=approval, doc="#### Triage\n", pods=pods)
         ) as self.dag:
             carried_out(
                 Apply(task_id="introduce"), CheckSensor(task_id="accepted", check="K901"), Apply(task_id="switch")

@@ -36,6 +36,12 @@ async def first_event(waiting: CheckTrigger) -> list[dict[str, Any]]:
     raise AssertionError("the trigger ended without an event")
 
 
+@pytest.fixture(autouse=True)
+def noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No Airflow here has to notice that a task has begun to wait."""
+    monkeypatch.setattr("infra_ops.airflow.triggers.NOTICED", 0)
+
+
 @pytest.fixture
 def measured_by(monkeypatch: pytest.MonkeyPatch) -> Callable[[Measure], None]:
     """Replaces the measuring function of the triggers."""
@@ -62,6 +68,15 @@ def test_a_sensor_waits_without_a_worker_for_the_subjects_of_the_plan(applying: 
     assert arguments["subjects"] == ["red", "green"]
     again = import_string(path)(**arguments)
     assert again.serialize() == (path, arguments)
+
+
+def test_a_task_goes_on_only_after_airflow_has_noticed_that_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process ends a moment before a look that is made every 5 s: then the look comes 5 s late."""
+    lamps.WORLD.update(red="on", green="on")
+    monkeypatch.setattr("infra_ops.airflow.triggers.NOTICED", 0.5)
+    began = time.monotonic()
+    asyncio.run(first_event(trigger(["red", "green"])))
+    assert time.monotonic() - began >= 0.5
 
 
 def resumed(run: Run, next_method: str, **next_kwargs: Any) -> None:
