@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lab.k3s.leaves import TLS
-from lab.nodes import k3s_certificate, member_client
+from lab.nodes import k3s_certificate, k3s_encrypt, member_client
 from lab.nodes.places import CONFIG, SNAPSHOTS, TOKEN, UNITS, VERSION
 
 SNAPSHOT_PERIOD = 6 * 3600  # seconds; etcd-snapshot-schedule-cron: "0 */6 * * *"
@@ -200,6 +200,18 @@ def _options(arguments: list[str], known: dict[str, str]) -> dict[str, str]:
     return options
 
 
+def _encrypt(root: Path, command: str, arguments: list[str]) -> None:
+    options = _options(arguments, {"--output": "output", "-o": "output"})
+    if "SUDO_USER" not in os.environ or not (root / TOKEN).exists():
+        raise Failure(
+            f"open /{TOKEN}: {'permission denied' if (root / TOKEN).exists() else 'no such file or directory'}"
+        )
+    try:
+        print(k3s_encrypt.run(root, command, options.get("output", "text"), (root / VERSION).read_text().strip()))
+    except k3s_encrypt.Failure as failure:
+        raise Failure(str(failure)) from None
+
+
 def _certificate(root: Path, command: str, arguments: list[str]) -> None:
     options = _options(arguments, {"--output": "output", "-o": "output", "--service": "service", "-s": "service"})
     role = "server" if (root / TOKEN).exists() else "agent"
@@ -237,6 +249,8 @@ def main(arguments: Sequence[str]) -> int:
                 print(f"k3s version {(root / VERSION).read_text().strip()} (381620ef)\ngo version go1.23.6")
             case ["etcd-snapshot", command, *rest] if command in _SNAPSHOT_COMMANDS:
                 _SNAPSHOT_COMMANDS[command](_Server(root), rest)
+            case ["secrets-encrypt", command, *rest] if command in k3s_encrypt.ACTIONS:
+                _encrypt(root, command, rest)
             case ["certificate", ("check" | "rotate") as command, *rest]:
                 _certificate(root, command, rest)
             case other:
