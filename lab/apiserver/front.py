@@ -16,11 +16,11 @@ from lab.apiserver.encryption import Encryption, Keyring
 from lab.apiserver.listener import Listener
 from lab.apiserver.memberport import MemberPort
 from lab.apiserver.members import Members
-from lab.k3s import certificates, config
-from lab.k3s.config import Config
+from lab.k3s import certificates, config, managed, node
 from lab.k3s.leaves import TLS
 from lab.k3s.unit import Failure
 
+FILE, RELOAD = "encryption-provider-config", "encryption-provider-config-automatic-reload"
 _RELOAD_SECONDS = 0.25  # a real server looks once a minute; here nobody should have to wait for it
 
 
@@ -34,17 +34,22 @@ class Front:
         listener: Callable[[Keyring], Listener],
         prefixes: Mapping[str, str],
         members: Members,
-        door: MemberPort,
+        door: Callable[[Keyring], MemberPort],
         changed: Callable[[], object],
+        leads: Callable[[], bool],
+        prepare_managed: Callable[[bool], None],
     ) -> None:
         self.name = name
         self.root = root
         self.keyring = Keyring(Encryption(), name)
-        self.arguments: list[str] = []  # what it started with
+        self.annotations: dict[str, str] = {}  # what it says about itself on its Node
         self._listener = listener(self.keyring)
         self._prefixes = prefixes
         self._members = members
-        self._door = door
+        self._door = door(self.keyring)
+        self._leads = leads
+        self._led = leads()
+        self._prepare_managed = prepare_managed
         self.member_at = 0  # the port of its member, while it is up
         self._changed = changed
         self._reloading: asyncio.Task[None] | None = None
@@ -65,7 +70,13 @@ class Front:
         self.keyring.reloads.clear()
         self.keyring.reloaded_at.clear()
         arguments = given.component("kube-apiserver-arg")
-        file = arguments.get("encryption-provider-config", "")
+        if given.switch("secrets-encryption"):
+            try:
+                self._prepare_managed(self._led)
+            except managed.Refused as refused:
+                raise Failure(str(refused)) from None
+            arguments |= {FILE: f"/{managed.CONFIG}", RELOAD: "true"}
+        file = arguments.get(FILE, "")
         seen = _fingerprint(self._on_disk(file))
         if file:
             try:
@@ -79,8 +90,10 @@ class Front:
         except OSError as error:
             await self._end_member()
             raise Failure(f"apiserver exited: failed to create listener: {error}") from None
-        self.arguments = _arguments(given)
-        if file and arguments.get("encryption-provider-config-automatic-reload") == "true":
+        self.annotations = node.annotations(given.arguments("server"))
+        if given.switch("secrets-encryption"):
+            self.annotations[managed.ANNOTATION] = managed.read(self.root)[1]
+        if file and arguments.get(RELOAD) == "true":
             self._reloading = asyncio.create_task(self._reload(file, seen))
         self._changed()
 
@@ -92,6 +105,7 @@ class Front:
                 await self._reloading
             self._reloading = None
         if self._listener.is_open:
+            self._led = self._leads()  # another one leads while it is away
             await self._end_member()  # first: what nobody answers for any more must not reach the member either
             await self._listener.close()
             self._changed()
@@ -121,10 +135,6 @@ class Front:
                 self.keyring.count_reload("failure")
             else:
                 self.keyring.count_reload("success")
-
-
-def _arguments(given: Config) -> list[str]:
-    return given.arguments("server")
 
 
 def _fingerprint(path: Path) -> str:

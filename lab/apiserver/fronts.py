@@ -15,8 +15,10 @@ from lab.apiserver.memberport import MemberPort
 from lab.apiserver.members import Members
 from lab.apiserver.registry import Object
 from lab.apiserver.server import Server, Settings
+from lab.apiserver.supervisor import Supervisor
 from lab.apiserver.web import App
-from lab.k3s import node
+from lab.k3s import managed
+from lab.k3s.managed import Bootstrap
 from lab.k3s.unit import Unit
 from lab.nodes.member_client import PORTS
 from lab.nodes.places import CONFIG, LAB
@@ -44,25 +46,49 @@ class Fronts:
         self._certificate = (settings.certs / "apiserver.crt", settings.certs / "apiserver.key")
         self._common = Listener(App(server, self._answering), settings.port)
         self._changed = asyncio.Event()
+        self._bootstrap = Bootstrap(settings.data / "bootstrap.json")
+        self._units: dict[str, Unit] = {}
         self._members = Members(server.store, {name: place.nodes / name for name in place.ports})
+        self._chosen = next(iter(place.ports))
         self.fronts = [self._front(name, port) for name, port in place.ports.items()]
-        self._chosen = self.fronts[0]
 
     def _front(self, name: str, port: int) -> Front:
         def listener(keyring: Keyring) -> Listener:
             return Listener(App(self._server, lambda: keyring), port)
 
         root = self._place.nodes / name
-        door = MemberPort(name, root, self._members, self._leader, lambda: self._place.ports)
-        return Front(name, root, listener, self._server.prefixes, self._members, door, self._changed.set)
+
+        def door(keyring: Keyring) -> MemberPort:
+            supervisor = Supervisor(root, self._server.registry, keyring, self._bootstrap, annotate, say)
+            return MemberPort(name, root, self._members, self._leader, lambda: self._place.ports, supervisor)
+
+        def annotate(wanted: dict[str, str]) -> None:
+            own = self._named(name)
+            own.annotations |= wanted
+            self._annotate(own)
+
+        def say(level: str, message: str) -> None:
+            self._units[name].say(level, message)
+
+        def prepare(led: bool) -> None:
+            managed.prepare_start(root, self._bootstrap, leads=led)
+
+        def leads() -> bool:
+            return self._leader() == name
+
+        prefixes = self._server.prefixes
+        return Front(name, root, listener, prefixes, self._members, door, self._changed.set, leads, prepare)
+
+    def _named(self, name: str) -> Front:
+        return next(front for front in self.fronts if front.name == name)
 
     def _leader(self) -> str:
         """The member that leads: that of the server behind the common port."""
-        return self._chosen.name
+        return self._chosen
 
     def _answering(self) -> Keyring:
         """The keys of the server behind the common port."""
-        return self._chosen.keyring
+        return self._named(self._chosen).keyring
 
     async def serve(self) -> None:
         """Raises OSError when a port is taken."""
@@ -81,7 +107,7 @@ class Fronts:
     async def _run(self, front: Front) -> None:
         while not (front.root / CONFIG).exists():  # noqa: ASYNC110 (the nodes of a new lab are laid out meanwhile)
             await asyncio.sleep(_LOOK_SECONDS)
-        unit = Unit(front.root, "k3s", front, self._place.restart_seconds)
+        unit = self._units[front.name] = Unit(front.root, "k3s", front, self._place.restart_seconds)
         await unit.run(lambda: power.is_on(self._place.nodes, front.name))
 
     async def _follow(self) -> None:
@@ -94,11 +120,10 @@ class Fronts:
                 self._tell_members(up)
                 if not up:
                     await self._common.close()
-                elif self._chosen not in up:
+                elif self._chosen not in [front.name for front in up]:
                     self._common.drop()
-                if up and self._chosen not in up:
-                    self._chosen = up[0]
-                self._server.store.own = self._chosen.keyring
+                    self._chosen = up[0].name
+                self._server.store.own = self._answering()
                 if up and not self._common.is_open:
                     await self._common.open(*self._certificate)
         finally:
@@ -117,19 +142,19 @@ class Fronts:
             await asyncio.sleep(_TELL_SECONDS)
             for front in self.fronts:
                 if front.is_up:
-                    annotate(self._server, front.name, node.annotations(front.arguments))
+                    self._annotate(front)
 
+    def _annotate(self, front: Front) -> None:
+        """Let its Node have the server's annotations, if it exists."""
+        registry, wanted = self._server.registry, front.annotations
+        resource = registry.resource(*NODES)
+        node = registry.find(resource, "", front.name)
+        if node is None or wanted.items() <= (node["metadata"].get("annotations") or {}).items():
+            return
 
-def annotate(server: Server, name: str, wanted: dict[str, str]) -> None:
-    """Let the Node have these annotations, if it exists."""
-    resource = server.registry.resource(*NODES)
-    node = server.registry.find(resource, "", name)
-    if node is None or wanted.items() <= (node["metadata"].get("annotations") or {}).items():
-        return
+        def change(present: Object) -> Object:
+            own = present["metadata"]
+            own["annotations"] = {**(own.get("annotations") or {}), **wanted}
+            return present
 
-    def change(present: Object) -> Object:
-        own = present["metadata"]
-        own["annotations"] = {**(own.get("annotations") or {}), **wanted}
-        return present
-
-    server.registry.update(resource, "", name, change)
+        registry.update(resource, "", front.name, change)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.apiserver.members import CompactionError, Members
+from lab.apiserver.supervisor import Supervisor
 from lab.k3s.leaves import TLS
 from lab.k3s.member import Member
 
@@ -29,7 +30,10 @@ def identity(name: str) -> int:
 
 
 class MemberPort:
-    """Of the server `name` whose disk is `root`. `leader` tells who leads; `names` are all members'."""
+    """Of the server `name` whose disk is `root`. `leader` tells who leads; `names` are all members'.
+
+    What K3s itself is asked on a node, it passes on to the server's `supervisor`.
+    """
 
     def __init__(
         self,
@@ -38,12 +42,14 @@ class MemberPort:
         members: Members,
         leader: Callable[[], str],
         names: Callable[[], Iterable[str]],
+        supervisor: Supervisor,
     ) -> None:
         self._name = name
         self._root = root
         self._members = members
         self._leader = leader
         self._names = names
+        self._supervisor = supervisor
         self._server: asyncio.Server | None = None
 
     async def open(self) -> int:
@@ -98,6 +104,8 @@ class MemberPort:
                 target = self._root / path.lstrip("/")
                 await self._members.ask(self._name, lambda member: member.copy(target))
                 return {"header": header}
+            case {"do": "encrypt", "action": str(action)}:
+                return await self._supervisor.answer(action)
         return {"error": "unknown question"}
 
 

@@ -18,8 +18,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lab.k3s.leaves import TLS
-from lab.nodes import k3s_certificate, member_client
 from lab.nodes.places import CONFIG, SNAPSHOTS, TOKEN, UNITS, VERSION
 
 SNAPSHOT_PERIOD = 6 * 3600  # seconds; etcd-snapshot-schedule-cron: "0 */6 * * *"
@@ -120,6 +118,9 @@ class _Server:
 
     def copy_to(self, file: Path) -> None:
         """Let the server's member of the datastore write itself there. Nothing where the lab has none."""
+        from lab.k3s.leaves import TLS
+        from lab.nodes import member_client
+
         if not member_client.is_there(self.root):
             return
         etcd = self.root / TLS / "etcd"
@@ -200,7 +201,26 @@ def _options(arguments: list[str], known: dict[str, str]) -> dict[str, str]:
     return options
 
 
+# What only some commands need is imported there: the others would take twice as long to start.
+
+
+def _encrypt(root: Path, command: str, arguments: list[str]) -> None:
+    from lab.nodes import k3s_encrypt
+
+    options = _options(arguments, {"--output": "output", "-o": "output"})
+    if "SUDO_USER" not in os.environ or not (root / TOKEN).exists():
+        raise Failure(
+            f"open /{TOKEN}: {'permission denied' if (root / TOKEN).exists() else 'no such file or directory'}"
+        )
+    try:
+        print(k3s_encrypt.run(root, command, options.get("output", "text"), (root / VERSION).read_text().strip()))
+    except k3s_encrypt.Failure as failure:
+        raise Failure(str(failure)) from None
+
+
 def _certificate(root: Path, command: str, arguments: list[str]) -> None:
+    from lab.nodes import k3s_certificate
+
     options = _options(arguments, {"--output": "output", "-o": "output", "--service": "service", "-s": "service"})
     role = "server" if (root / TOKEN).exists() else "agent"
     if "SUDO_USER" not in os.environ:
@@ -237,6 +257,8 @@ def main(arguments: Sequence[str]) -> int:
                 print(f"k3s version {(root / VERSION).read_text().strip()} (381620ef)\ngo version go1.23.6")
             case ["etcd-snapshot", command, *rest] if command in _SNAPSHOT_COMMANDS:
                 _SNAPSHOT_COMMANDS[command](_Server(root), rest)
+            case ["secrets-encrypt", ("status" | "enable" | "disable" | "rotate-keys") as command, *rest]:
+                _encrypt(root, command, rest)
             case ["certificate", ("check" | "rotate") as command, *rest]:
                 _certificate(root, command, rest)
             case other:

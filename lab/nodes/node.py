@@ -11,6 +11,7 @@ import asyncssh
 from lab import sandbox
 from lab.nodes import sessions, tree
 from lab.nodes.machine import Machine
+from lab.nodes.places import UNITS
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ class Node:
 
     async def power_on(self) -> None:
         """OSError when the port is taken."""
+        for transient in (*(self.machine.root / UNITS).glob("*.timer"), *(self.machine.root / UNITS).glob("*.service")):
+            transient.unlink()  # what systemd-run left to do is forgotten with the power
         if self._isolated:
             self._init = await self._boot()
         self._listener = await asyncssh.listen(

@@ -93,6 +93,17 @@ def test_a_detached_restart_outlives_its_session(k3s: K3sCluster) -> None:
     assert k3s.ssh("rpi-1", "systemctl show k3s -p MainPID --value").stdout != before
 
 
+def test_what_was_put_off_is_forgotten_with_the_power(k3s: K3sCluster) -> None:
+    run = "sudo systemd-run --on-active=600 --unit later touch /root/later"
+    assert k3s.ssh("rpi-7", run).returncode == 0
+    assert k3s.ssh("rpi-7", run).returncode == 1
+    k3s.power("rpi-7", on=False)
+    wait_until(lambda: k3s.ssh("rpi-7", "true").returncode != 0)
+    k3s.power("rpi-7", on=True)
+    wait_until(lambda: k3s.ssh("rpi-7", "true").returncode == 0)
+    assert k3s.ssh("rpi-7", run).returncode == 0
+
+
 def test_a_configuration_that_is_no_yaml_keeps_it_down_and_the_journal_says_why(k3s: K3sCluster) -> None:
     """Once it is mended, systemd's next try succeeds."""
     drop_in = k3s.disk("rpi-3", "/etc/rancher/k3s/config.yaml.d/90-test.yaml")
