@@ -6,7 +6,7 @@ without sudo, there is no server token to read; a stopped server refuses the con
 
 Weakness: a snapshot has a real name and size, but is an empty sparse file and no etcd database.
 
-It imports only the standard library: on the node it is started with `python -I -S`, outside of the package.
+It imports only the standard library and what is like it: on the node it is started without packages (see `launch`).
 """
 
 import hashlib
@@ -17,11 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-SNAPSHOTS = Path("var/lib/rancher/k3s/server/db/snapshots")
-TOKEN = Path("var/lib/rancher/k3s/server/token")
-CONFIG = Path("etc/rancher/k3s/config.yaml")
-UNITS = Path("var/lib/lab/units")
-VERSION = Path("var/lib/lab/k3s-version")
+from lab.nodes.places import CONFIG, SNAPSHOTS, TOKEN, UNITS, VERSION
 
 SNAPSHOT_PERIOD = 6 * 3600  # seconds; etcd-snapshot-schedule-cron: "0 */6 * * *"
 SNAPSHOT_RETENTION = 48  # scheduled ones; etcd-snapshot-retention
@@ -206,7 +202,3 @@ def main(arguments: Sequence[str]) -> int:
         _log("fatal", str(failure))
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,117 @@
+"""One K3s server's API: a port of its own over the common store, with the keys that its configuration names.
+
+What it reads lies on its node's disk; texts are K3s' and kube-apiserver's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from lab.apiserver import encryptionconfig
+from lab.apiserver.encryption import Encryption, Keyring
+from lab.apiserver.listener import Listener
+from lab.k3s import config
+from lab.k3s.config import Config
+from lab.k3s.unit import Failure
+
+_RELOAD_SECONDS = 0.25  # a real server looks once a minute; here nobody should have to wait for it
+
+
+class Front:
+    """The server `name` whose disk is `root`; a Process for its unit. `changed` is called when it is up or down."""
+
+    def __init__(
+        self,
+        name: str,
+        root: Path,
+        listener: Callable[[Keyring], Listener],
+        certificate: tuple[Path, Path],
+        prefixes: Mapping[str, str],
+        changed: Callable[[], object],
+    ) -> None:
+        self.name = name
+        self.root = root
+        self.keyring = Keyring(Encryption(), name)
+        self.arguments: list[str] = []  # what it started with
+        self._listener = listener(self.keyring)
+        self._certificate = certificate
+        self._prefixes = prefixes
+        self._changed = changed
+        self._reloading: asyncio.Task[None] | None = None
+
+    @property
+    def is_up(self) -> bool:
+        return self._listener.is_open
+
+    async def start(self) -> None:
+        """Read the configuration and serve. Raises Failure with what K3s says then."""
+        try:
+            given = config.read(self.root)
+        except config.ConfigError as error:
+            raise Failure(str(error)) from None
+        self.keyring.encryption = Encryption()
+        self.keyring.reloads.clear()
+        self.keyring.reloaded_at.clear()
+        arguments = given.component("kube-apiserver-arg")
+        file = arguments.get("encryption-provider-config", "")
+        seen = _fingerprint(self._on_disk(file))
+        if file:
+            try:
+                self.keyring.encryption = self._load(file)
+            except encryptionconfig.ConfigError as error:
+                raise Failure(f"apiserver exited: {error}") from None
+        try:
+            await self._listener.open(*self._certificate)
+        except OSError as error:
+            raise Failure(f"apiserver exited: failed to create listener: {error}") from None
+        self.arguments = _arguments(given)
+        if file and arguments.get("encryption-provider-config-automatic-reload") == "true":
+            self._reloading = asyncio.create_task(self._reload(file, seen))
+        self._changed()
+
+    async def stop(self) -> None:
+        """As a kill. Nothing happens if it does not run."""
+        if self._reloading:
+            self._reloading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reloading
+            self._reloading = None
+        if self._listener.is_open:
+            await self._listener.close()
+            self._changed()
+
+    def _load(self, file: str) -> Encryption:
+        return encryptionconfig.load(self._on_disk(file), self._prefixes, name=file)
+
+    def _on_disk(self, file: str) -> Path:
+        return self.root / file.lstrip("/")
+
+    async def _reload(self, file: str, seen: str) -> None:
+        """Follow the file. One that cannot be used changes nothing but the count of failures."""
+        while True:
+            await asyncio.sleep(_RELOAD_SECONDS)
+            now = _fingerprint(self._on_disk(file))
+            if now == seen:
+                continue
+            seen = now
+            try:
+                self.keyring.encryption = self._load(file)
+            except encryptionconfig.ConfigError:
+                self.keyring.count_reload("failure")
+            else:
+                self.keyring.count_reload("success")
+
+
+def _arguments(given: Config) -> list[str]:
+    return given.arguments("server")
+
+
+def _fingerprint(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""

@@ -1,0 +1,114 @@
+"""The servers of the cluster, each with its own port, and the common port that one of those answers that are up."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import power
+from lab.apiserver.encryption import Keyring
+from lab.apiserver.front import Front
+from lab.apiserver.listener import Listener
+from lab.apiserver.registry import Object
+from lab.apiserver.server import Server, Settings
+from lab.apiserver.web import App
+from lab.k3s import node
+from lab.k3s.unit import Unit
+from lab.nodes.places import CONFIG
+
+NODES = ("", "nodes")
+_LOOK_SECONDS = 0.1
+_TELL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the servers are: their ports by name, the folder of the nodes' disks, how long a start takes (seconds)."""
+
+    ports: dict[str, int]
+    nodes: Path
+    restart_seconds: float
+
+
+class Fronts:
+    """Runs the servers by their units; `serve` ends when it is cancelled."""
+
+    def __init__(self, server: Server, settings: Settings, place: Place) -> None:
+        self._server = server
+        self._place = place
+        self._certificate = (settings.certs / "apiserver.crt", settings.certs / "apiserver.key")
+        self._common = Listener(App(server, self._answering), settings.port)
+        self._changed = asyncio.Event()
+        self.fronts = [self._front(name, port) for name, port in place.ports.items()]
+        self._chosen = self.fronts[0]
+
+    def _front(self, name: str, port: int) -> Front:
+        def listener(keyring: Keyring) -> Listener:
+            return Listener(App(self._server, lambda: keyring), port)
+
+        root = self._place.nodes / name
+        return Front(name, root, listener, self._certificate, self._server.prefixes, self._changed.set)
+
+    def _answering(self) -> Keyring:
+        """The keys of the server behind the common port."""
+        return self._chosen.keyring
+
+    async def serve(self) -> None:
+        """Raises OSError when a port is taken."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._follow())
+                group.create_task(self._tell_nodes())
+                for front in self.fronts:
+                    group.create_task(self._run(front))
+        except* OSError as failures:
+            raise failures.exceptions[0] from None
+
+    async def _run(self, front: Front) -> None:
+        while not (front.root / CONFIG).exists():  # noqa: ASYNC110 (the nodes of a new lab are laid out meanwhile)
+            await asyncio.sleep(_LOOK_SECONDS)
+        unit = Unit(front.root, "k3s", front, self._place.restart_seconds)
+        await unit.run(lambda: power.is_on(self._place.nodes, front.name))
+
+    async def _follow(self) -> None:
+        """Keep the common port as the servers are: open while one is up, and cut off when the one behind it goes."""
+        try:
+            while True:
+                await self._changed.wait()
+                self._changed.clear()
+                up = [front for front in self.fronts if front.is_up]
+                if not up:
+                    await self._common.close()
+                elif self._chosen not in up:
+                    self._common.drop()
+                if up and self._chosen not in up:
+                    self._chosen = up[0]
+                self._server.store.own = self._chosen.keyring
+                if up and not self._common.is_open:
+                    await self._common.open(*self._certificate)
+        finally:
+            await self._common.close()
+
+    async def _tell_nodes(self) -> None:
+        """Write on each server's Node what it was started with, once the Node is there."""
+        while True:
+            await asyncio.sleep(_TELL_SECONDS)
+            for front in self.fronts:
+                if front.is_up:
+                    annotate(self._server, front.name, node.annotations(front.arguments))
+
+
+def annotate(server: Server, name: str, wanted: dict[str, str]) -> None:
+    """Let the Node have these annotations, if it exists."""
+    resource = server.registry.resource(*NODES)
+    node = server.registry.find(resource, "", name)
+    if node is None or wanted.items() <= (node["metadata"].get("annotations") or {}).items():
+        return
+
+    def change(present: Object) -> Object:
+        own = present["metadata"]
+        own["annotations"] = {**(own.get("annotations") or {}), **wanted}
+        return present
+
+    server.registry.update(resource, "", name, change)
