@@ -83,5 +83,5 @@ class Keyring:
                 lines += [f"# TYPE {full} {kind}"]
             for status, value in sorted(values.items()):
                 labels = f'apiserver_id_hash="sha256:{identity}",status="{status}"'
-                lines.append(f"{full}{{{labels}}} {value:.10g}")
+                lines.append(f"{full}{{{labels}}} {value!r}")
         return "".join(f"{line}\n" for line in lines)

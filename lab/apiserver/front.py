@@ -14,8 +14,9 @@ from pathlib import Path
 from lab.apiserver import encryptionconfig
 from lab.apiserver.encryption import Encryption, Keyring
 from lab.apiserver.listener import Listener
-from lab.k3s import config
+from lab.k3s import certificates, config
 from lab.k3s.config import Config
+from lab.k3s.leaves import TLS
 from lab.k3s.unit import Failure
 
 _RELOAD_SECONDS = 0.25  # a real server looks once a minute; here nobody should have to wait for it
@@ -29,7 +30,6 @@ class Front:
         name: str,
         root: Path,
         listener: Callable[[Keyring], Listener],
-        certificate: tuple[Path, Path],
         prefixes: Mapping[str, str],
         changed: Callable[[], object],
     ) -> None:
@@ -38,7 +38,6 @@ class Front:
         self.keyring = Keyring(Encryption(), name)
         self.arguments: list[str] = []  # what it started with
         self._listener = listener(self.keyring)
-        self._certificate = certificate
         self._prefixes = prefixes
         self._changed = changed
         self._reloading: asyncio.Task[None] | None = None
@@ -53,6 +52,8 @@ class Front:
             given = config.read(self.root)
         except config.ConfigError as error:
             raise Failure(str(error)) from None
+        certificates.renew(self.root, "server", self.root)
+        serving = self.root / TLS / "serving-kube-apiserver"
         self.keyring.encryption = Encryption()
         self.keyring.reloads.clear()
         self.keyring.reloaded_at.clear()
@@ -65,7 +66,7 @@ class Front:
             except encryptionconfig.ConfigError as error:
                 raise Failure(f"apiserver exited: {error}") from None
         try:
-            await self._listener.open(*self._certificate)
+            await self._listener.open(serving.with_suffix(".crt"), serving.with_suffix(".key"))
         except OSError as error:
             raise Failure(f"apiserver exited: failed to create listener: {error}") from None
         self.arguments = _arguments(given)

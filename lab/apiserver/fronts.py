@@ -48,7 +48,7 @@ class Fronts:
             return Listener(App(self._server, lambda: keyring), port)
 
         root = self._place.nodes / name
-        return Front(name, root, listener, self._certificate, self._server.prefixes, self._changed.set)
+        return Front(name, root, listener, self._server.prefixes, self._changed.set)
 
     def _answering(self) -> Keyring:
         """The keys of the server behind the common port."""

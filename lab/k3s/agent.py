@@ -2,15 +2,19 @@
 
 from pathlib import Path
 
-from lab.k3s import config
+from lab.k3s import certificates, config
 from lab.k3s.unit import Failure
 
 
 class Agent:
-    """A Process that needs nothing but a configuration it can read."""
+    """A Process that needs a configuration it can read, and renews the certificates of its node.
 
-    def __init__(self, root: Path) -> None:
+    `authorities` is the disk of a server; `names` are the node's.
+    """
+
+    def __init__(self, root: Path, role: str, authorities: Path, names: tuple[str, ...]) -> None:
         self._root = root
+        self._renewal = (role, authorities, names)
 
     async def start(self) -> None:
         """Raises Failure."""
@@ -18,6 +22,7 @@ class Agent:
             config.read(self._root)
         except config.ConfigError as error:
             raise Failure(str(error)) from None
+        certificates.renew(self._root, *self._renewal)
 
     async def stop(self) -> None:
         """Nothing of it is left."""

@@ -88,7 +88,7 @@ class Unit:
     async def _start(self, seconds: float) -> str:
         self._again_at = 0.0
         pid = 1000 + int(time.time() * 10) % 30000
-        self._tell(ActiveState="activating", SubState="start", MainPID=pid)
+        self._tell(ActiveState="activating", SubState="start", MainPID=pid, ExecMainStartTimestamp=time.time())
         self._say("info", f"Starting {self._name}")
         await asyncio.sleep(seconds)
         try:

@@ -57,10 +57,11 @@ async def _follow_schedule(nodes: list[Node]) -> None:
 
 def _units(nodes: list[Node], arguments: argparse.Namespace) -> Iterator[Coroutine[Any, Any, None]]:
     """K3s on the nodes, but for servers that the API server's process runs."""
+    first = next(node.machine.root for node in nodes if node.machine.role == "server")
     for node in nodes:
         own = node.machine
         if own.role == "agent" or (own.role == "server" and not arguments.servers_elsewhere):
-            unit = Unit(own.root, own.unit, Agent(own.root), arguments.restart_seconds)
+            unit = Unit(own.root, own.unit, Agent(own.root, own.role, first, (own.address,)), arguments.restart_seconds)
             yield unit.run(functools.partial(power.is_on, own.root.parent, own.name))
 
 
@@ -69,7 +70,7 @@ async def _main(arguments: argparse.Namespace) -> int:
         machines = machine.load(arguments.nodes, arguments.root)
         if machine.NAS in arguments.ports:
             machines.append(machine.nas(arguments.root))
-        tree.prepare(machines, time.time(), arguments.k3s_version)
+        tree.prepare(machines, time.time(), arguments.k3s_version, arguments.certs)
         keys = arguments.root / "authorized_keys"
         isolated = sandbox.available()
         nodes = [Node(each, arguments.ports[each.name], keys, isolated=isolated) for each in machines]
@@ -107,6 +108,7 @@ def main() -> int:
     parser.add_argument("--root", type=Path, required=True, help="folder with a folder a node, and authorized_keys")
     parser.add_argument("--nodes", type=Path, required=True, help="the seed file that lists the nodes")
     parser.add_argument("--ports", type=_ports, required=True, help="NAME=PORT,… on 127.0.0.1; `nas` too, if wanted")
+    parser.add_argument("--certs", type=Path, help="folder of the authority under which servers serve")
     parser.add_argument("--servers-elsewhere", action="store_true", help="the API server's process runs K3s on servers")
     parser.add_argument("--restart-seconds", type=float, default=2.0, help="how long a start of K3s takes")
     parser.add_argument("--k3s-version", default=K3S_VERSION, metavar="VERSION", help="which the nodes claim to run")

@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from lab.nodes import k3s_certificate
 from lab.nodes.places import CONFIG, SNAPSHOTS, TOKEN, UNITS, VERSION
 
 SNAPSHOT_PERIOD = 6 * 3600  # seconds; etcd-snapshot-schedule-cron: "0 */6 * * *"
@@ -179,6 +180,26 @@ def _options(arguments: list[str], known: dict[str, str]) -> dict[str, str]:
     return options
 
 
+def _certificate(root: Path, command: str, arguments: list[str]) -> None:
+    options = _options(arguments, {"--output": "output", "-o": "output", "--service": "service", "-s": "service"})
+    role = "server" if (root / TOKEN).exists() else "agent"
+    if "SUDO_USER" not in os.environ:
+        raise Failure(f"mkdir /var/lib/rancher/k3s/{role}: permission denied")
+    _log(
+        "info", f"{role.capitalize()} detected, checking agent{' and server' if role == 'server' else ''} certificates"
+    )
+    if command == "rotate":
+        for service in k3s_certificate.remove(root, role, list(filter(None, options.get("service", "").split(",")))):
+            _log("info", f"Rotating certificates for {service}")
+        return
+    output = options.get("output", "text")
+    if output not in ("table", "text"):
+        raise Failure(f"invalid output format {output}")
+    version = (root / VERSION).read_text().strip()
+    for line in k3s_certificate.check(root, role, version, output):
+        print(line)
+
+
 _SNAPSHOT_COMMANDS = {
     "ls": _list_snapshots,
     "list": _list_snapshots,
@@ -196,6 +217,8 @@ def main(arguments: Sequence[str]) -> int:
                 print(f"k3s version {(root / VERSION).read_text().strip()} (381620ef)\ngo version go1.23.6")
             case ["etcd-snapshot", command, *rest] if command in _SNAPSHOT_COMMANDS:
                 _SNAPSHOT_COMMANDS[command](_Server(root), rest)
+            case ["certificate", ("check" | "rotate") as command, *rest]:
+                _certificate(root, command, rest)
             case other:
                 raise Failure(f"the lab's stand-in for k3s does not know: k3s {' '.join(other)}")
     except Failure as failure:

@@ -65,6 +65,8 @@ def main(arguments: Sequence[str]) -> int:
             flags.add(word)
         elif word in ("-p", "--property"):
             wanted += rest.pop(0).split(",")
+        elif word == "--timestamp=unix":
+            flags.add(word)
         elif word.startswith(("--property=", "-p")):
             wanted += word.removeprefix("--property=").removeprefix("-p").split(",")
         else:
@@ -75,7 +77,7 @@ def main(arguments: Sequence[str]) -> int:
     if verb == "is-active":
         return _is_active(units, names, quiet=bool(flags & {"-q", "--quiet"}))
     if verb == "show":
-        return _show(units, names, wanted, bare="--value" in flags)
+        return _show(units, names, wanted, bare="--value" in flags, unix="--timestamp=unix" in flags)
     if verb in _JOBS and names:
         return max(_carry_out(units, verb, name, wait="--no-block" not in flags) for name in names)
     print(f"systemctl: the lab's stand-in does not know: systemctl {' '.join(arguments)}", file=sys.stderr)
@@ -107,10 +109,9 @@ def _carry_out(units: _Units, verb: str, name: str, *, wait: bool) -> int:
     return 0 if result == "success" else 1
 
 
-def _show(units: _Units, names: list[str], wanted: list[str], *, bare: bool) -> int:
+def _show(units: _Units, names: list[str], wanted: list[str], *, bare: bool, unix: bool) -> int:
     for name in names:
         found = units.properties(name)
-        entered = found.get("ActiveEnterTimestamp")
         values = {
             "Type": "notify" if name == "k3s" else "exec",
             "Restart": "always",
@@ -120,9 +121,17 @@ def _show(units: _Units, names: list[str], wanted: list[str], *, bare: bool) -> 
             "LoadState": "loaded" if units.exists(name) else "not-found",
             "ActiveState": units.state(name),
             "SubState": found.get("SubState", "running" if units.state(name) == "active" else "dead"),
-            "ActiveEnterTimestamp": time.strftime("%a %Y-%m-%d %H:%M:%S UTC", time.gmtime(entered)) if entered else "",
+            "ExecMainStartTimestamp": _shown(found.get("ExecMainStartTimestamp"), unix=unix),
+            "ActiveEnterTimestamp": _shown(found.get("ActiveEnterTimestamp"), unix=unix),
         }
         for key, value in values.items():
             if not wanted or key in wanted:
                 print(value if bare else f"{key}={value}")
     return 0
+
+
+def _shown(seconds: float | None, *, unix: bool) -> str:
+    """A time of systemd's: whole seconds; "" for never."""
+    if not seconds:
+        return ""
+    return f"@{int(seconds)}" if unix else time.strftime("%a %Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))

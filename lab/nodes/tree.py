@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import asyncssh
 
 from lab import files
+from lab.k3s import certificates
 from lab.nodes import k3s, launch
 from lab.nodes.machine import NAS_USER, Machine
 from lab.nodes.places import CONFIG, JOURNAL, TOKEN, UNITS, VERSION
@@ -38,15 +39,15 @@ _FROM_HOST = (
 _BIN = Path(__file__).with_name("bin")
 
 
-def prepare(machines: Iterable[Machine], now: float, version: str) -> None:
+def prepare(machines: Iterable[Machine], now: float, version: str, certs: Path | None = None) -> None:
     """Makes what is missing in each node's folder and keeps what is there; scheduled snapshots are caught up to `now`.
 
-    They run K3s `version` from now on.
-
+    They run K3s `version` from now on. Servers serve under the authority in the folder `certs`, if one is given.
     As far as the nodes know, they ran all the time that the lab was down.
     """
     machines = list(machines)
     token = _server_token(machines)
+    certificates.prepare((machine.root for machine in machines if machine.role == "server"), certs)
     for machine in machines:
         for folder in (*_own(machine), machine.home.lstrip("/")):
             (machine.root / folder).mkdir(parents=True, exist_ok=True)

@@ -48,7 +48,7 @@ def nodes(lab: Lab) -> Service:
         command=(
             *(sys.executable, "-m", "lab.nodes", "--root", str(lab.nodes), "--nodes", str(SEED_FILE)),
             *("--ports", ",".join(f"{name}={port}" for name, port in ports.items())),
-            *("--k3s-version", lab.k3s_version),
+            *("--k3s-version", lab.k3s_version, "--certs", str(lab.certs)),
             *(("--servers-elsewhere",) if lab.given_kubeconfig is None else ()),
         ),
         prepare=prepare,

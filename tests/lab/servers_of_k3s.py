@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import yaml
 
 from infra_ops.models.inventory import Inventory
 from lab import K3S_VERSION, inventory
+from lab.k3s import certificates, leaves
 from lab.ports import Ports
 from tests.lab.apiserver.rest import Rest
 from tests.lab.servers import ADMIN, ApiServer
@@ -131,6 +133,13 @@ class K3sCluster:
         except requests.ConnectionError:
             return False
 
+    def age_certificates(self, name: str, days: float) -> None:
+        """Let all leaves of K3s on a node end in so many days, as if they had been issued long ago."""
+        role = str(NODES[name]["role"])
+        end = datetime.now(UTC) + timedelta(days=days)
+        for leaf in leaves.of(role):
+            certificates.issue(self.root / name, leaf, self.root / SERVERS[0], end)
+
     def make_nodes(self) -> None:
         """The Node objects that kubelets would register."""
         rest = self.rest()
@@ -161,7 +170,7 @@ def running(folder: Path, version: str = K3S_VERSION, restart_seconds: float = 0
     cluster = K3sCluster(folder, version, restart_seconds)
     argv = [sys.executable, "-m", "lab.nodes", "--root", str(cluster.root), "--nodes", str(SEED)]
     argv += ["--ports", _told(cluster.ssh_ports), "--k3s-version", version, "--servers-elsewhere"]
-    argv += ["--restart-seconds", str(restart_seconds)]
+    argv += ["--restart-seconds", str(restart_seconds), "--certs", str(cluster.api.certs)]
     log = folder / "nodes.log"
     with log.open("wb") as stream:
         nodes = subprocess.Popen(argv, cwd=PROJECT, stderr=stream, env=os.environ)

@@ -29,9 +29,8 @@ VALID_FOR = timedelta(days=32)  # measured every month
 ROTATE_AFTER = timedelta(days=365)
 MODE, OWNER = "600", "root:root"
 WAY_OUT = (
-    "The servers hold different keys under one name, so each may have written what the others cannot read: stop K3s on "
-    "the odd one, copy the file of the others to it (root, 0600), start it, and restore from a snapshot what only it can "
-    "read (docs/real-cluster.md)"
+    "the servers hold different keys under one name, so each may have written what the others cannot read: stop K3s on "
+    "the odd one, copy the others' file to it (root, 0600) and start it; docs/real-cluster.md says how to go on"
 )
 
 
@@ -68,8 +67,8 @@ def in_force(seen: Encrypting, known: Mapping[str, Providers], file: str) -> Pro
     return listed if listed is not None else f"a file of other bytes than ours (it lists {words(seen.providers)})"
 
 
-def unsafe(new: Providers, old: Providers, others: Mapping[str, Providers], used: Mapping[str, int]) -> str:
-    """Why a server must not go from `old` to `new` now; "" when it may.
+def unsafe(new: Providers, others: Mapping[str, Providers], used: Mapping[str, int]) -> str:
+    """Why a server must not go over to `new` now; "" when it may.
 
     `others` are the lists of the other servers, `used` how many Secrets are written by what. Two things must never
     be: a server writes what another cannot read, and a key goes while something is written with it.

@@ -79,13 +79,17 @@ def _digest(files: Files, path: str) -> str:
     return found.hexdigest()
 
 
+def key_name(name: str) -> str:
+    return f"encryption-{name}.json"
+
+
 def key_file(key: Key) -> bytes:
     return json.dumps({"name": key.name, **key.as_dict()}).encode()
 
 
 def key_copied(place: OffCluster, name: str, key: Callable[[], Key | None]) -> Action:
     """The step that copies a key; `key` is asked for when it is needed: at the time of the plan there is none yet."""
-    file = f"encryption-{name}.json"
+    file = key_name(name)
     step = Step(f"copy.{name}", f"{name} off the cluster", NOT_COPIED, COPIED)
 
     def look() -> str:

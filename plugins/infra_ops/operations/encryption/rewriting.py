@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from infra_ops.clients.kubernetes import Cluster, ClusterError
@@ -24,10 +25,15 @@ def rewrite(cluster: Cluster, write: Write) -> int:
     done = 0
     for page in _pages(cluster):
         first = _path(page[0]).removeprefix("/api/v1/namespaces/").replace("/secrets/", "/")
-        write(f"rewrite {len(page)} Secrets from {first}", lambda page=page: [_again(cluster, item) for item in page])  # type: ignore[misc]
+        write(f"rewrite {len(page)} Secrets from {first}", partial(_rewrite, cluster, page))
         done += len(page)
         log.info("%d Secrets rewritten", done)
     return done
+
+
+def _rewrite(cluster: Cluster, page: list[dict[str, Any]]) -> None:
+    for item in page:
+        _again(cluster, item)
 
 
 def _pages(cluster: Cluster) -> Iterator[list[dict[str, Any]]]:
