@@ -14,6 +14,8 @@ from pathlib import Path
 from lab.apiserver import encryptionconfig
 from lab.apiserver.encryption import Encryption, Keyring
 from lab.apiserver.listener import Listener
+from lab.apiserver.memberport import MemberPort
+from lab.apiserver.members import Members
 from lab.k3s import certificates, config
 from lab.k3s.config import Config
 from lab.k3s.leaves import TLS
@@ -31,6 +33,8 @@ class Front:
         root: Path,
         listener: Callable[[Keyring], Listener],
         prefixes: Mapping[str, str],
+        members: Members,
+        door: MemberPort,
         changed: Callable[[], object],
     ) -> None:
         self.name = name
@@ -39,6 +43,9 @@ class Front:
         self.arguments: list[str] = []  # what it started with
         self._listener = listener(self.keyring)
         self._prefixes = prefixes
+        self._members = members
+        self._door = door
+        self.member_at = 0  # the port of its member, while it is up
         self._changed = changed
         self._reloading: asyncio.Task[None] | None = None
 
@@ -65,9 +72,12 @@ class Front:
                 self.keyring.encryption = self._load(file)
             except encryptionconfig.ConfigError as error:
                 raise Failure(f"apiserver exited: {error}") from None
+        await self._members.open(self.name)
+        self.member_at = await self._door.open()
         try:
             await self._listener.open(serving.with_suffix(".crt"), serving.with_suffix(".key"))
         except OSError as error:
+            await self._end_member()
             raise Failure(f"apiserver exited: failed to create listener: {error}") from None
         self.arguments = _arguments(given)
         if file and arguments.get("encryption-provider-config-automatic-reload") == "true":
@@ -82,8 +92,14 @@ class Front:
                 await self._reloading
             self._reloading = None
         if self._listener.is_open:
+            await self._end_member()  # first: what nobody answers for any more must not reach the member either
             await self._listener.close()
             self._changed()
+
+    async def _end_member(self) -> None:
+        self._door.close()
+        self.member_at = 0
+        await self._members.shut(self.name)
 
     def _load(self, file: str) -> Encryption:
         return encryptionconfig.load(self._on_disk(file), self._prefixes, name=file)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import power
+from lab import files, power
 from lab.apiserver.encryption import Keyring
 from lab.apiserver.front import Front
 from lab.apiserver.listener import Listener
+from lab.apiserver.memberport import MemberPort
+from lab.apiserver.members import Members
 from lab.apiserver.registry import Object
 from lab.apiserver.server import Server, Settings
 from lab.apiserver.web import App
 from lab.k3s import node
 from lab.k3s.unit import Unit
-from lab.nodes.places import CONFIG
+from lab.nodes.member_client import PORTS
+from lab.nodes.places import CONFIG, LAB
 
 NODES = ("", "nodes")
 _LOOK_SECONDS = 0.1
@@ -40,6 +44,7 @@ class Fronts:
         self._certificate = (settings.certs / "apiserver.crt", settings.certs / "apiserver.key")
         self._common = Listener(App(server, self._answering), settings.port)
         self._changed = asyncio.Event()
+        self._members = Members(server.store, {name: place.nodes / name for name in place.ports})
         self.fronts = [self._front(name, port) for name, port in place.ports.items()]
         self._chosen = self.fronts[0]
 
@@ -48,7 +53,12 @@ class Fronts:
             return Listener(App(self._server, lambda: keyring), port)
 
         root = self._place.nodes / name
-        return Front(name, root, listener, self._server.prefixes, self._changed.set)
+        door = MemberPort(name, root, self._members, self._leader, lambda: self._place.ports)
+        return Front(name, root, listener, self._server.prefixes, self._members, door, self._changed.set)
+
+    def _leader(self) -> str:
+        """The member that leads: that of the server behind the common port."""
+        return self._chosen.name
 
     def _answering(self) -> Keyring:
         """The keys of the server behind the common port."""
@@ -60,10 +70,13 @@ class Fronts:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._follow())
                 group.create_task(self._tell_nodes())
+                group.create_task(self._members.compact_for_ever())
                 for front in self.fronts:
                     group.create_task(self._run(front))
         except* OSError as failures:
             raise failures.exceptions[0] from None
+        finally:
+            await self._members.close()
 
     async def _run(self, front: Front) -> None:
         while not (front.root / CONFIG).exists():  # noqa: ASYNC110 (the nodes of a new lab are laid out meanwhile)
@@ -78,6 +91,7 @@ class Fronts:
                 await self._changed.wait()
                 self._changed.clear()
                 up = [front for front in self.fronts if front.is_up]
+                self._tell_members(up)
                 if not up:
                     await self._common.close()
                 elif self._chosen not in up:
@@ -89,6 +103,13 @@ class Fronts:
                     await self._common.open(*self._certificate)
         finally:
             await self._common.close()
+
+    def _tell_members(self, up: list[Front]) -> None:
+        """Write on each server where the members are."""
+        ports = json.dumps({front.name: front.member_at for front in up})
+        for front in self.fronts:
+            if (front.root / LAB).exists():
+                files.write(front.root / PORTS, ports)
 
     async def _tell_nodes(self) -> None:
         """Write on each server's Node what it was started with, once the Node is there."""

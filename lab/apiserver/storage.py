@@ -83,8 +83,9 @@ class Store:
     def __init__(self, directory: Path, encryption: Encryption, history: int = HISTORY) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = _lock(directory / "lock")
-        self._db = sqlite3.connect(directory / "state.db", isolation_level=None)
-        (directory / "state.db").chmod(0o600)
+        self.file = directory / "state.db"
+        self._db = sqlite3.connect(self.file, isolation_level=None)
+        self.file.chmod(0o600)
         # NORMAL: a killed process loses nothing; only a power cut could lose the last writes.
         self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {SCHEMA}")
         self.own = Keyring(encryption)
@@ -94,6 +95,7 @@ class Store:
         self._history = history
         self._watchers: dict[str, set[Watcher]] = {}
         self.listeners: list[Callable[[Event], None]] = []
+        self.followers: list[Callable[[int, str, int, bytes | None], None]] = []  # revision, key, created, stored bytes
         self.revision = self._load()
         self.compacted = self.revision  # what happened before the start is forgotten
 
@@ -159,6 +161,8 @@ class Store:
             new = Value(key, revision, created, stored=stored, seen={encryption: entry})
         else:
             new = Value(key, revision, created, entry)
+        for follow in self.followers:
+            follow(revision, key, created, stored)
         if before is None:
             bisect.insort(self._keys, key)
         self._values[key] = new
@@ -171,6 +175,8 @@ class Store:
         old.read(self._encryption())
         revision = self.revision + 1
         self._commit(revision, "DELETE FROM kv WHERE key = ?", (key,))
+        for follow in self.followers:
+            follow(revision, key, old.created, None)
         del self._values[key]
         del self._keys[bisect.bisect_left(self._keys, key)]
         last = old.at_its_end(revision)

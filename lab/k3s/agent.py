@@ -9,12 +9,12 @@ from lab.k3s.unit import Failure
 class Agent:
     """A Process that needs a configuration it can read, and renews the certificates of its node.
 
-    `authorities` is the disk of a server; `names` are the node's.
+    `authorities` is the disk of a server.
     """
 
-    def __init__(self, root: Path, role: str, authorities: Path, names: tuple[str, ...]) -> None:
+    def __init__(self, root: Path, role: str, authorities: Path) -> None:
         self._root = root
-        self._renewal = (role, authorities, names)
+        self._renewal = (role, authorities)
 
     async def start(self) -> None:
         """Raises Failure."""

@@ -21,6 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from lab import files
 from lab.k3s import leaves
 from lab.k3s.leaves import AUTHORITIES, TLS, Leaf
+from lab.nodes import hosts
 from lab.nodes.places import VERSION
 
 LEAF_LIFE = datetime.timedelta(days=365)
@@ -51,10 +52,10 @@ def prepare(servers: Iterable[Path], lab_authority: Path | None) -> None:
             found = root
 
 
-def renew(root: Path, role: str, authorities: Path, names: Iterable[str] = ()) -> list[str]:
+def renew(root: Path, role: str, authorities: Path) -> list[str]:
     """What a start of K3s does on the node whose disk is `root`: its leaves that are missing or near their end.
 
-    `authorities` is the disk of a server, `names` are the node's. Returns the names of the files that were written.
+    `authorities` is the disk of a server. Returns the names of the files that were written.
     """
     now = datetime.datetime.now(datetime.UTC)
     window = datetime.timedelta(days=leaves.renewal_days((root / VERSION).read_text().strip()))
@@ -62,12 +63,12 @@ def renew(root: Path, role: str, authorities: Path, names: Iterable[str] = ()) -
     for leaf in leaves.of(role):
         path = root / leaf.path.with_suffix(".crt")
         if not path.exists() or _ends(path) - now < window:
-            issue(root, leaf, authorities, now + LEAF_LIFE, names)
+            issue(root, leaf, authorities, now + LEAF_LIFE)
             written.append(path.name)
     return written
 
 
-def issue(root: Path, leaf: Leaf, authorities: Path, end: datetime.datetime, names: Iterable[str] = ()) -> None:
+def issue(root: Path, leaf: Leaf, authorities: Path, end: datetime.datetime) -> None:
     """Write one leaf that ends then, with the key that it has."""
     path = root / leaf.path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +77,7 @@ def issue(root: Path, leaf: Leaf, authorities: Path, end: datetime.datetime, nam
     issuer = x509.load_pem_x509_certificate(authority.with_suffix(".crt").read_bytes())
     key_file = path.with_suffix(".key")
     key = _key(key_file) if key_file.exists() else ec.generate_private_key(ec.SECP256R1())
-    node = root.name
+    node = hosts.own_name(root)
     attributes = [x509.NameAttribute(NameOID.COMMON_NAME, leaf.common_name.format(node=node))]
     if leaf.organization:
         attributes.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, leaf.organization))
@@ -87,7 +88,7 @@ def issue(root: Path, leaf: Leaf, authorities: Path, end: datetime.datetime, nam
         x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
     )
     if "ServerAuth" in leaf.usages:
-        alternatives = [_general_name(name) for name in dict.fromkeys((*_LOCAL, node, *names))]
+        alternatives = [_general_name(name) for name in (*_LOCAL, node, hosts.address_of(root, node))]
         builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
     if not key_file.exists():
         files.write(key_file, _private(key))

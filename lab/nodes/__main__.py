@@ -61,7 +61,7 @@ def _units(nodes: list[Node], arguments: argparse.Namespace) -> Iterator[Corouti
     for node in nodes:
         own = node.machine
         if own.role == "agent" or (own.role == "server" and not arguments.servers_elsewhere):
-            unit = Unit(own.root, own.unit, Agent(own.root, own.role, first, (own.address,)), arguments.restart_seconds)
+            unit = Unit(own.root, own.unit, Agent(own.root, own.role, first), arguments.restart_seconds)
             yield unit.run(functools.partial(power.is_on, own.root.parent, own.name))
 
 

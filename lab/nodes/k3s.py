@@ -4,7 +4,8 @@ Modelled on K3s v1.32: `--version` and `etcd-snapshot ls|save`. Output and error
 without sudo, there is no server token to read; a stopped server refuses the connection. Its state is files below
 /var/lib/rancher/k3s, /etc/rancher/k3s and /var/lib/lab.
 
-Weakness: a snapshot has a real name and size, but is an empty sparse file and no etcd database.
+Weakness: a snapshot that was saved holds the member's bytes, but is no etcd database; a scheduled one is an empty
+sparse file with a real name and size.
 
 It imports only the standard library and what is like it: on the node it is started without packages (see `launch`).
 """
@@ -14,10 +15,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lab.nodes import k3s_certificate
+from lab.k3s.leaves import TLS
+from lab.nodes import k3s_certificate, member_client
 from lab.nodes.places import CONFIG, SNAPSHOTS, TOKEN, UNITS, VERSION
 
 SNAPSHOT_PERIOD = 6 * 3600  # seconds; etcd-snapshot-schedule-cron: "0 */6 * * *"
@@ -40,14 +42,20 @@ class Failure(Exception):
     """Ends the command as K3s does: the message as a fatal log line, exit code 1."""
 
 
-def take_snapshot(root: Path, prefix: str, node: str, taken_at: int) -> str:
-    """Writes a snapshot file below the node's `root`, named as K3s names it; the name."""
+def take_snapshot(root: Path, prefix: str, node: str, taken_at: int, copy: Callable[[Path], None] | None = None) -> str:
+    """Writes a snapshot file below the node's `root`, named as K3s names it; the name.
+
+    `copy` writes the datastore into it; a file that is smaller than snapshots are on the real cluster is filled up with
+    zeros, so that sizes can be compared.
+    """
     folder = root / SNAPSHOTS
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = f"{prefix}-{node}-{taken_at}"
     part = folder / f"{name}.part"
     part.touch(mode=0o600)
-    os.truncate(part, _SNAPSHOT_BYTES + taken_at // 60 % 4096)
+    if copy:
+        copy(part)
+    os.truncate(part, max(part.stat().st_size, _SNAPSHOT_BYTES + taken_at // 60 % 4096))
     os.utime(part, (taken_at, taken_at))
     part.replace(folder / name)
     return name
@@ -110,6 +118,18 @@ class _Server:
             if colon and key == key.strip() and not key.startswith(("#", "-")) and key not in _SNAPSHOT_FLAGS:
                 _log("warning", f"Unknown flag --{key} found in config.yaml, skipping")
 
+    def copy_to(self, file: Path) -> None:
+        """Let the server's member of the datastore write itself there. Nothing where the lab has none."""
+        if not member_client.is_there(self.root):
+            return
+        etcd = self.root / TLS / "etcd"
+        files = (str(etcd / "server-ca.crt"), str(etcd / "client.crt"), str(etcd / "client.key"))
+        question = {"do": "snapshot", "path": str(file.relative_to(self.root))}
+        try:
+            member_client.ask(self.root, "https://127.0.0.1:2379", files, question)
+        except member_client.Unreachable as error:
+            raise Failure(f"failed to save snapshot: {error}") from None
+
     def snapshots(self) -> list[Path]:
         """Finished snapshots, oldest first."""
         files = (file for file in (self.root / SNAPSHOTS).iterdir() if not file.name.endswith(".part"))
@@ -162,7 +182,7 @@ def _snapshot_object(file: Path, node: str, token_hash: str) -> dict[str, object
 def _save_snapshot(server: _Server, arguments: list[str]) -> None:
     options = _options(arguments, {"--name": "name"})
     server.connect()
-    name = take_snapshot(server.root, options.get("name", "on-demand"), server.node, int(time.time()))
+    name = take_snapshot(server.root, options.get("name", "on-demand"), server.node, int(time.time()), server.copy_to)
     _log("info", f"Snapshot {name} saved.")
 
 

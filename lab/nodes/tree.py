@@ -126,7 +126,7 @@ def _install_commands(machine: Machine) -> None:
     if machine.role != "nas":
         for script in _BIN.iterdir():
             files.write(target / script.name, script.read_bytes(), mode=0o755)
-        for name in launch.COMMANDS:
+        for name in (*launch.COMMANDS, *(launch.ON_SERVERS if machine.role == "server" else ())):
             start = f'#!/bin/sh\nexec {interpreter} -I -S {Path(launch.__file__)} {name} "$@"\n'
             files.write(target / name, start, mode=0o755)
     # Ansible looks for an interpreter on the node; not every host has one in /usr/bin.
