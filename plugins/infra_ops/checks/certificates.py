@@ -82,15 +82,17 @@ class Judge:
         return self._outcome("K036", server, LEAST_OF_AUTHORITY, f"{first.name}: {self._left(first.ends)}", reason)
 
     def shown(self, check: str, sites: Mapping[str, Shown | Unseen]) -> list[Outcome]:
-        """K037 (ingresses) and K038 (webhooks), one a site: what it shows has 14 days left.
+        """K037 (ingresses) and K038 (webhooks), one a site: what it shows has 14 days left. Where there is no site, all are good.
 
         Whether its clients would trust it is told and not judged: at home many authorities are known to few.
         """
-        return [self._site(check, subject, seen) for subject, seen in sorted(sites.items())]
+        found = [self._site(check, subject, seen) for subject, seen in sorted(sites.items())]
+        return found or [self._outcome(check, "all", LEAST_SHOWN, "there is none", "")]
 
     def issued(self, certificates: Iterable[Issued]) -> list[Outcome]:
         """K039, one a Certificate of cert-manager: it was issued, is good for 14 days, and cert-manager is content."""
-        return [self._issued(each) for each in certificates]
+        found = [self._issued(each) for each in certificates]
+        return found or [self._outcome("K039", "all", LEAST_SHOWN, "there is none", "")]
 
     def _site(self, check: str, subject: str, seen: Shown | Unseen) -> Outcome:
         if isinstance(seen, Unseen):
