@@ -7,6 +7,7 @@ objects; this makes them, so that annotations and versions can be read.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -21,7 +22,7 @@ import requests
 import yaml
 
 from infra_ops.models.inventory import Inventory
-from lab import K3S_VERSION, inventory
+from lab import K3S_VERSION, files, inventory
 from lab.k3s import certificates, leaves
 from lab.ports import Ports
 from tests.lab.apiserver.rest import Rest
@@ -139,6 +140,12 @@ class K3sCluster:
         end = datetime.now(UTC) + timedelta(days=days)
         for leaf in leaves.of(role):
             certificates.issue(self.root / name, leaf, self.root / SERVERS[0], end)
+
+    def let_run_since(self, name: str, days: float) -> None:
+        """As if K3s had been started on a node so many days ago; its next start forgets that."""
+        [state] = self.disk(name, "/var/lib/lab/units").glob("*.json")
+        told = {**json.loads(state.read_text()), "ExecMainStartTimestamp": time.time() - days * 86400}
+        files.write(state, json.dumps(told))
 
     def make_nodes(self) -> None:
         """The Node objects that kubelets would register."""

@@ -19,6 +19,8 @@ START_SECONDS = 300  # a Pi takes tens of seconds, and its API some more to be i
 PAUSE = 1.0
 # Performs one effect of a step: what is written in a few words, and the call that writes it.
 Write = Callable[[str, Callable[[], Any]], Any]
+# Says what a server lacks to serve as before, "" for nothing; may raise ClusterError.
+Lacks = Callable[["Servers", str], str]
 
 
 class NotBack(Problem):
@@ -81,15 +83,20 @@ def own_address(node: Node) -> str:
     return f"https://{f'[{node.address}]' if ':' in node.address else node.address}:{node.api_port}"
 
 
-def restart(servers: Servers, name: str, started_before: float, write: Write) -> None:
+def restart(servers: Servers, name: str, started_before: float, write: Write, lacks: Lacks | None = None) -> None:
     """Restart K3s on a server if it runs since before `started_before` (seconds since 1970); see it serve again.
 
     Nothing is restarted twice, whoever was interrupted where. Raises QuorumAtRisk, NotBack and PlaybookFailed.
     """
     refuse_lost_quorum(servers, name)
+    start_again(servers.ansible, name, started_before, write)
+    wait_until_it_serves(servers, name, lacks or equal_secrets)
+
+
+def start_again(ansible: Ansible, name: str, started_before: float, write: Write) -> None:
+    """The restart alone, on servers and agents: it is over when the unit counts as started. Raises PlaybookFailed."""
     variables = {"started_before": math.ceil(started_before)}
-    write(f"restart K3s on {name}", lambda: servers.ansible.play("restart_server", name, variables))
-    wait_until_it_serves(servers, name)
+    write(f"restart K3s on {name}", lambda: ansible.play("restart_server", name, variables))
 
 
 def refuse_lost_quorum(servers: Servers, name: str) -> None:
@@ -98,13 +105,12 @@ def refuse_lost_quorum(servers: Servers, name: str) -> None:
         raise QuorumAtRisk(f"{name} is not restarted, or the datastore would stop: {why}.")
 
 
-def wait_until_it_serves(servers: Servers, name: str, seconds: float = START_SECONDS) -> None:
-    """Returns when this server's member is healthy and it lists as many Secrets as another one. Raises NotBack."""
+def wait_until_it_serves(servers: Servers, name: str, lacks: Lacks, seconds: float = START_SECONDS) -> None:
+    """Returns when the server lacks nothing. Raises NotBack."""
     deadline = time.monotonic() + seconds
-    others = [other for other in servers.names if other != name]
     while True:
         try:
-            missing = _what_is_missing(servers, name, others)
+            missing = lacks(servers, name)
         except ClusterError as error:
             missing = str(error)
         if not missing:
@@ -114,14 +120,22 @@ def wait_until_it_serves(servers: Servers, name: str, seconds: float = START_SEC
         time.sleep(PAUSE)
 
 
-def _what_is_missing(servers: Servers, name: str, others: list[str]) -> str:
-    if not servers.member_is_healthy(name):
-        return "its etcd member is not healthy"
+def equal_secrets(servers: Servers, name: str) -> str:
+    """Its member is healthy and it lists as many Secrets as another one: whoever may list them asks for this."""
+    if missing := ready(servers, name):
+        return missing
     mine = servers.count_secrets(name)
-    for other in others:
+    for other in servers.names:
+        if other == name:
+            continue
         try:
             theirs = servers.count_secrets(other)
         except ClusterError:
             continue  # another one that is ill is not this one's fault; the next restart asks for a quorum
         return "" if mine == theirs else f"it lists {mine} Secrets, and {other} {theirs}"
     return ""
+
+
+def ready(servers: Servers, name: str) -> str:
+    """Its member is healthy: all that can be asked of a server by those who may not list Secrets."""
+    return "" if servers.member_is_healthy(name) else "its etcd member is not healthy"

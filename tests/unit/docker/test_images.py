@@ -19,7 +19,11 @@ from infra_ops.airflow.tool_pod import IMAGE
 PROJECT = Path(__file__).parents[3]
 PACKAGE = PROJECT / "plugins" / "infra_ops"
 DOCKERFILES = sorted(PROJECT.glob("docker/*/Dockerfile"))
-MODULES = {"pyyaml": "yaml"}  # where a distribution and its module differ in name
+MODULES = {
+    "ansible-core": "ansible",
+    "detect-secrets": "detect_secrets",
+    "pyyaml": "yaml",
+}  # where a distribution and its module differ in name
 MAKE = shutil.which("make") or "make"
 SED = shutil.which("sed") or "sed"
 TEMPLATES = PROJECT / "include" / "manifests" / "infra-ops" / "pod-templates"
