@@ -53,9 +53,8 @@ class Cluster:
         except config.ConfigException as error:
             where = f"KUBECONFIG names {kubeconfig}" if kubeconfig else "KUBECONFIG is not set, and this is no pod"
             raise ClusterError(f"no cluster is to be found: {where}: {error}") from None
-        configuration.host = server or configuration.host
         configuration.retries = patience or Patience.with_reads()
-        self.server: str = configuration.host
+        self.server: str = server or configuration.host
         self._api = client.ApiClient(configuration)
 
     def get(self, path: str, **params: str | int) -> dict[str, Any]:
@@ -148,6 +147,7 @@ class Cluster:
                 response_type=response_type,
                 auth_settings=["BearerToken"],
                 _return_http_data_only=True,
+                _host=self.server,  # the library takes the kubeconfig's again whenever it looks at its token
                 _request_timeout=(5, SECONDS),
             )
         except client.ApiException as error:
