@@ -148,7 +148,9 @@ def test_webhooks_are_asked_at_a_pod_behind_their_service_and_checked_by_their_b
         places = {"10.42.0.9": "127.0.0.1"}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(tls.socket, "create_connection", _rerouted(places))
-            objects(HOOKS, {"metadata": {"name": "checks"}, "webhooks": [hook("openbao", bundle), hook("gone", bundle)]})
+            objects(
+                HOOKS, {"metadata": {"name": "checks"}, "webhooks": [hook("openbao", bundle), hook("gone", bundle)]}
+            )
             found = {subject: each for (id_, subject), each in stage.verify().items() if id_ == "K038"}
     assert found[f"webhook {HOST}"].state is State.PASS
     assert found[f"webhook {HOST}"].seen in ("39 days left, trusted", "40 days left, trusted")

@@ -108,7 +108,9 @@ def bad(outcomes: list[Outcome]) -> list[str]:
 
 
 def _head(value: bytes) -> str:
-    return ":".join(value.split(b":", 5)[2:5:2][i].decode() for i in (0, 1)) if value.startswith(b"k8s:enc:") else "plain"
+    return (
+        ":".join(value.split(b":", 5)[2:5:2][i].decode() for i in (0, 1)) if value.startswith(b"k8s:enc:") else "plain"
+    )
 
 
 def _kind(name: str) -> str:
