@@ -82,7 +82,7 @@ class Judge:
         return self._outcome("K036", server, LEAST_OF_AUTHORITY, f"{first.name}: {self._left(first.ends)}", reason)
 
     def shown(self, check: str, sites: Mapping[str, Shown | Unseen]) -> list[Outcome]:
-        """K037 (ingresses) and K038 (webhooks), one a site: what it shows has 14 days left. No site, nothing is wrong.
+        """K037 (ingresses) and K038 (webhooks), one a site: what it shows has 14 days left. No site at all is a pass.
 
         Whether its clients would trust it is told and not judged: at home many authorities are known to few.
         """

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infra_ops.clients.effects import Effects
-from infra_ops.models.outcomes import Outcome, State
+from infra_ops.models.outcomes import Outcome, State, not_passed
 from infra_ops.models.plans import Plan
 from infra_ops.operations.actions import carry_out, first_missing, refuse_third_states
 from infra_ops.operations.certificates.operation import GROUPS, RenewCertificates
@@ -42,7 +42,7 @@ class Stage:
 
     def plan(self) -> Plan:
         """What the tasks `preflight` and `plan` do."""
-        assert self.operation().preflight() == []
+        assert [each.sentence() for each in not_passed(self.operation().preflight())] == []
         work = self.operation().work()
         refuse_third_states(work.actions())
         return work.plan(RUNBOOK)

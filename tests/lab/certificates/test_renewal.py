@@ -6,7 +6,7 @@ import pytest
 
 from infra_ops.models.outcomes import State
 from infra_ops.operations.servers import QuorumAtRisk
-from tests.lab.certificates.stage import AGENTS, NODES, Dying, Killed, Stage, watched
+from tests.lab.certificates.stage import NODES, Dying, Killed, Stage, watched
 from tests.lab.servers_of_k3s import SERVERS
 
 
@@ -85,7 +85,7 @@ def test_a_lost_answer_restarts_nobody_again(stage: Stage) -> None:
 
 def test_a_server_that_is_down_has_everything_refused_before_anything(stage: Stage) -> None:
     stage.age(79, *NODES)
-    stage.k3s.ssh("rpi-3", "sudo systemctl stop k3s")
+    assert stage.k3s.ssh("rpi-3", "sudo systemctl stop k3s").returncode == 0
     before = stage.processes()
     try:
         with pytest.raises(QuorumAtRisk, match="because the etcd members of rpi-3 are not healthy"):
@@ -136,4 +136,14 @@ def _starts(stage: Stage, name: str) -> int:
     return stage.k3s.ssh(name, f"journalctl -u {unit} -n 1000 --no-pager").stdout.count(f"Starting {unit}")
 
 
-assert AGENTS
+def test_without_a_fresh_snapshot_no_server_is_restarted(stage: Stage) -> None:
+    stage.age(79, "rpi-2", "rpi-4")
+    assert [(each.id, each.state) for each in stage.operation().preflight()] == [("K004", State.PASS)]
+    folder = stage.k3s.disk("rpi-2", "/var/lib/rancher/k3s/server/db/snapshots")
+    aside = folder.rename(folder.with_name("aside"))
+    folder.mkdir()
+    try:
+        assert [(each.id, each.state) for each in stage.operation().preflight()] == [("K004", State.FAIL)]
+    finally:
+        folder.rmdir()
+        aside.rename(folder)

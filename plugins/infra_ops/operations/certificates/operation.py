@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from infra_ops.checks import certificates as checks
+from infra_ops.checks.ground import fresh_snapshot
 from infra_ops.models.certificates import NodeCertificates, Unseen
 from infra_ops.models.outcomes import Outcome
 from infra_ops.operations.actions import Action
 from infra_ops.operations.certificates.estate import Estate
 from infra_ops.operations.certificates.renewing import renewal
+from infra_ops.operations.encryption.copies import snapshots
 from infra_ops.operations.operation import Request, Work
 from infra_ops.operations.servers import QuorumAtRisk, refuse_lost_quorum
 
@@ -25,20 +27,22 @@ class RenewCertificates:
         self._estate = Estate(request.inventory)
 
     def preflight(self) -> list[Outcome]:
-        """Raises QuorumAtRisk when something is due and a server is ill: nothing is restarted beside that."""
+        """K004 when a server is going to be restarted. Raises QuorumAtRisk when something is due and a server is ill:
+        nothing is restarted beside that.
+        """
         wanted, _ = self._wanted(self._estate.all())
-        if wanted:
-            servers = self._estate.servers
-            ill = [name for name, good in servers.health().items() if not good]
-            if ill:
-                raise QuorumAtRisk(
-                    f"Certificates of {', '.join(wanted)} are due and nothing is restarted, because the etcd members "
-                    f"of {', '.join(ill)} are not healthy: mend that first."
-                )
-            for name in wanted:
-                if name in servers.names:
-                    refuse_lost_quorum(servers, name)
-        return []
+        if not wanted:
+            return []
+        servers = self._estate.servers
+        if ill := [name for name, good in servers.health().items() if not good]:
+            raise QuorumAtRisk(
+                f"Certificates of {', '.join(wanted)} are due and nothing is restarted, because the etcd members of "
+                f"{', '.join(ill)} are not healthy: mend that first."
+            )
+        restarted = [name for name in wanted if name in servers.names]
+        for name in restarted:
+            refuse_lost_quorum(servers, name)
+        return [self._fresh_snapshot(restarted[0])] if restarted else []
 
     def work(self) -> Work:
         """A restart of each node with a certificate that is due."""
@@ -77,6 +81,10 @@ class RenewCertificates:
             *judge.shown("K038", estate.webhooks()),
             *judge.issued(estate.issued()),
         ]
+
+    def _fresh_snapshot(self, server: str) -> Outcome:
+        found = snapshots(self._estate.servers.machine(server))
+        return fresh_snapshot(server, found, now=datetime.now(UTC), run=self._request.run)
 
     def _wanted(self, seen: Mapping[str, NodeCertificates | Unseen]) -> tuple[list[str], list[str]]:
         """The nodes that are due, servers first, and why others are left out though they may be."""
