@@ -161,11 +161,7 @@ def _suspected(
     finder = Finder(workshop.remembered.known)
     plain = [path for path, data in texts.items() if not data.startswith(ENCRYPTED)]
     lines = {path: texts[path].decode(errors="replace").split("\n") for path in plain}
-    found = [
-        each
-        for each in suspicions(folder, plain)
-        if not find(lines[each.path][each.line - 1], finder) and not find(each.value, finder)
-    ]
+    found = suspicions(folder, plain)
     by_place = {each.place: each for each in found}
     chosen: dict[str, str] = {}
     for place in include:
@@ -175,5 +171,14 @@ def _suspected(
                 f"{place} is no place that may hold a secret of one line: {', '.join(by_place) or 'none is'}."
             )
         before = lines[each.path][each.line - 1].partition(each.value)[0]
-        chosen[for_key((KEY.findall(before) or [""])[-1])] = each.value
-    return [each for each in found if each.place not in include], chosen
+        first = name = for_key((KEY.findall(before) or [""])[-1])
+        number = 1
+        while chosen.get(name, each.value) != each.value:
+            number += 1
+            name = f"{first}_{number}"
+        chosen[name] = each.value
+    unknown = [
+        each for each in found if not find(lines[each.path][each.line - 1], finder) and not find(each.value, finder)
+    ]
+    # One that is included stays so when it is known by now: the run may have remembered it and died.
+    return [each for each in unknown if each.place not in include], chosen
