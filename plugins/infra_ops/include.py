@@ -39,8 +39,8 @@ def roadmap() -> Roadmap:
 
 
 def k3s_encryption() -> K3sEncryption:
-    """include/k3s_encryption.yaml, a part of the package and not of what describes a cluster. Raises DocumentError."""
-    path = Path(__file__).resolve().parents[2] / "include" / "k3s_encryption.yaml"
+    """include/k3s/encryption.yaml, a part of the package and not of what describes a cluster. Raises DocumentError."""
+    path = Path(__file__).resolve().parents[2] / "include" / "k3s" / "encryption.yaml"
     return parse(path.read_text(encoding="utf-8"), K3sEncryption, str(path))
 
 

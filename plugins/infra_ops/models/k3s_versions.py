@@ -1,4 +1,4 @@
-"""What K3s' versions can do about encrypting Secrets (include/k3s_encryption.yaml), and the route from that."""
+"""What K3s' versions can do about encrypting Secrets (include/k3s/encryption.yaml), and the route from that."""
 
 from __future__ import annotations
 
