@@ -9,7 +9,7 @@ import yaml
 from lab import files, kubeconfigs
 from lab.kube import ApiError, Kube
 from lab.layout import PROJECT, Lab
-from lab.services import airflow_environment, nodes
+from lab.services import airflow_environment
 from lab.services.airflow_environment import LOCAL_WORKER, TRIGGERER
 from lab.services.airflow_settings import LOGS_CLAIM, NAMESPACE, SCHEDULER_ACCOUNT, Executor
 from lab.supervisor.service import ServiceError
@@ -118,4 +118,5 @@ def _described(lab: Lab, namespace: str) -> Iterator[dict[str, Any]]:
     yield _item("ConfigMap", namespace, "infra-ops-ca", data={"ca.crt": (lab.certs / "ca.crt").read_text()})
     described = {name: (lab.include / name).read_text() for name in ("cluster.yaml", "roadmap.yaml", "checks.yaml")}
     yield _item("ConfigMap", namespace, "infra-ops-include", data=described)
-    yield _item("Secret", namespace, "node-ssh", stringData={"id_ed25519": nodes.key_file(lab).read_text()})
+    material = {name: (lab.ssh / name).read_text() for name in ("id_ed25519", "known_hosts")}
+    yield _item("Secret", namespace, "node-ssh", stringData=material)

@@ -1,138 +1,180 @@
-"""Ansible's command line in a checkout: encrypts, decrypts, checks playbooks. No value is ever an argument.
+"""Runs the playbooks of include/ansible on nodes of the inventory, by the same key and host keys as clients/ssh.py.
 
-https://docs.ansible.com/ansible/latest/vault_guide/vault_managing_passwords.html
+https://docs.ansible.com/ansible/latest/cli/ansible-playbook.html
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
-import secrets
+import re
 import subprocess
 import sys
-import sysconfig
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from threading import Timer
+from typing import Any
 
-from infra_ops.clients.rendering import Order
+from infra_ops.clients import ssh
+from infra_ops.models.inventory import Inventory
 from infra_ops.models.problems import Problem, Refusal
 
-SECONDS = 600
-COMMANDS = Path(sysconfig.get_path("scripts"))
+ROOT = Path(__file__).resolve().parents[3] / "include" / "ansible"
+SECONDS = 900  # for a whole playbook
+TASK = re.compile(r"^TASK \[(.*)\] \*+$")
+FAULT = re.compile(r"^fatal: \[([^\]]*)\]: (FAILED|UNREACHABLE)! => (\{.*\})$")
+log = logging.getLogger(__name__)
 
 
-class AnsibleFailed(Problem):
-    """A command of Ansible failed; the sentence has its own words where they can hold no value."""
+class PlaybookFailed(Problem):
+    """A playbook did not come to its end: which task failed where, and what it said."""
 
 
-class NotOurVault(Refusal):
-    """A file cannot be decrypted with the password and label that the store has."""
-
-
-@dataclass(frozen=True)
-class Ansible:
-    """Runs in `folder`, with the vault's password from `client`, a program that prints it for `label`.
-
-    `environment` is what the client needs. Ansible takes the client's source for the password when its execute bit is
-    missing, and never tells it the label when its name does not end in `-client`: both are looked at before each run.
-    """
-
-    folder: Path
-    home: Path
-    label: str
-    client: Path
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    def encrypt(self, text: str) -> str:
-        """An encrypted file with this text. Raises AnsibleFailed."""
-        return self._vault("encrypt", ["--encrypt-vault-id", self.label, "--output", "-", "-"], text)
-
-    def decrypt(self, text: str) -> str:
-        """What an encrypted file holds. Raises NotOurVault."""
-        try:
-            return self._vault("decrypt", ["--output", "-", "-"], text)
-        except AnsibleFailed:
-            raise NotOurVault(
-                f"The vault file is encrypted with a password or label that the store does not have (label "
-                f"{self.label}): rekey it with `ansible-vault rekey`, or store its password at ansible/password/"
-                f"{self.label}."
-            ) from None
-
-    def check_syntax(self, playbooks: Sequence[str], inventories: Sequence[str]) -> None:
-        """`--syntax-check` of all playbooks at once. Raises AnsibleFailed."""
-        sources = [word for inventory in inventories for word in ("-i", inventory)]
-        argv = ["ansible-playbook", "--syntax-check", "--vault-id", self._identity(), *sources, *playbooks]
-        result = self._run([sys.executable, str(COMMANDS / argv[0]), *argv[1:]], "")
-        if result.returncode:
-            raise AnsibleFailed(f"`ansible-playbook --syntax-check` fails: {_last_words(result.stderr, self.folder)}")
-
-    def render(self, playbooks: Sequence[str], inventories: Sequence[str], *, with_vault: bool) -> dict[str, str]:
-        """The hash of all that the playbooks render, by place (clients/rendering.py). Raises AnsibleFailed."""
-        ids = [self._identity()] if with_vault else []
-        order: Order = {"playbooks": list(playbooks), "inventories": list(inventories), "vault_ids": ids}
-        result = self._run([sys.executable, "-m", "infra_ops.clients.rendering"], json.dumps(order))
-        if result.returncode:
-            raise AnsibleFailed(f"The playbooks cannot be rendered: {_last_words(result.stderr, self.folder)}")
-        answer: dict[str, str] = json.loads(result.stdout)
-        return answer
-
-    def _vault(self, command: str, arguments: list[str], text: str) -> str:
-        argv = [sys.executable, str(COMMANDS / "ansible-vault"), command, "--vault-id", self._identity(), *arguments]
-        result = self._run(argv, text)
-        if result.returncode:
-            raise AnsibleFailed(f"`ansible-vault {command}` fails: {_last_words(result.stderr, self.folder)}")
-        return result.stdout
-
-    def _identity(self) -> str:
-        refuse_bad_client(self.client)
-        return f"{self.label}@{self.client}"
-
-    def _no_password(self) -> Path:
-        """A file instead of the one that ansible.cfg may name, which exists on its owner's machine only."""
-        file = self.home / "no-password"
-        file.write_text(secrets.token_hex(16))
-        return file
-
-    def _run(self, argv: list[str], text: str) -> subprocess.CompletedProcess[str]:
-        environment = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-            "HOME": str(self.home),
-            "ANSIBLE_HOME": str(self.home / "ansible"),
-            "ANSIBLE_LOCAL_TEMP": str(self.home / "tmp"),
-            "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
-            "ANSIBLE_VAULT_ID_MATCH": "true",  # otherwise a wrong label decrypts when the password fits
-            "ANSIBLE_VAULT_PASSWORD_FILE": str(self._no_password()),
-            "ANSIBLE_VAULT_IDENTITY_LIST": "",
-            "ANSIBLE_LOG_PATH": "",
-            "ANSIBLE_NOCOLOR": "true",
-            "LC_ALL": "C.UTF-8",
-            **self.environment,
+def hosts(inventory: Inventory) -> dict[str, Any]:
+    """The nodes as an Ansible inventory: groups `servers` and `agents`."""
+    variables = {
+        node.name: {
+            "ansible_host": node.address,
+            "ansible_port": node.ssh_port,
+            "ansible_user": ssh.NODE_USER,
+            "k3s_unit": "k3s" if node.role == "server" else "k3s-agent",
         }
+        for node in inventory.nodes
+    }
+    groups = {
+        f"{role}s": {"hosts": [node.name for node in inventory.nodes if node.role == role]}
+        for role in ("server", "agent")
+    }
+    return {"_meta": {"hostvars": variables}, "all": {"children": sorted(groups)}, **groups}
+
+
+class Ansible:
+    """ansible-playbook of this Python. Its output goes to the log line by line."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+
+    def play(self, playbook: str, host: str, variables: Mapping[str, Any] | None = None, *, check: bool = False) -> int:
+        """Run `playbooks/<playbook>.yml` on one host; the number of tasks that changed something there.
+
+        `variables` may hold secrets: they travel by a file that only we may read, in a folder that lives as long as the
+        run. With `check` nothing is changed, and the log shows what would be (--check --diff). Raises PlaybookFailed
+        with the failed task's own message, and Refusal when there is no ansible-playbook.
+        """
+        with tempfile.TemporaryDirectory(prefix="ansible-") as name:  # made with mode 0700
+            folder = Path(name)
+            lines = self._lines(folder, playbook, host, variables or {}, check)
+            return _read(playbook, host, lines)
+
+    def _lines(
+        self, folder: Path, playbook: str, host: str, variables: Mapping[str, Any], check: bool
+    ) -> Iterable[str]:
+        listed = hosts(self._inventory)
+        variables_of = listed["_meta"]["hostvars"]
+        groups = {
+            group: {"hosts": {node: variables_of[node] for node in listed[group]["hosts"]}}
+            for group in listed["all"]["children"]
+        }
+        _write(folder / "hosts.json", {"all": {"children": groups}})
+        _write(folder / "variables.json", dict(variables))
+        argv = [
+            str(Path(sys.executable).with_name("ansible-playbook")),
+            *("-i", str(folder / "hosts.json")),
+            *("-e", f"@{folder / 'variables.json'}"),
+            *("-l", host),
+            *(["--check", "--diff"] if check else []),
+            str(ROOT / "playbooks" / f"{playbook}.yml"),
+        ]
         try:
-            return subprocess.run(
-                argv, input=text, capture_output=True, text=True, cwd=self.folder, env=environment, timeout=SECONDS
+            process = subprocess.Popen(
+                argv,
+                cwd=ROOT,
+                env=_environment(folder),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
             )
-        except subprocess.TimeoutExpired:
-            raise AnsibleFailed(f"{Path(argv[1]).name} took longer than {SECONDS} s and was ended.") from None
-        except FileNotFoundError as error:
-            raise AnsibleFailed(f"{error.filename} is not there: ansible-core is missing where this runs.") from None
+        except OSError as error:
+            raise Refusal(f"{error.filename} cannot be started: {error.strerror}; the toolbox image has it.") from None
+        return _output(process)
 
 
-def refuse_bad_client(client: Path) -> None:
-    """Raises Refusal when Ansible would not run the program as a client, or would read its source as the password."""
-    if not client.name.endswith("-client"):
-        raise Refusal(f"{client.name} must end in -client: otherwise Ansible does not tell it which vault is meant.")
-    if not os.access(client, os.X_OK):
-        raise Refusal(
-            f"{client.name} has no execute bit, so Ansible would take its source for the password: "
-            "`git update-index --chmod=+x` and commit."
-        )
+def _environment(folder: Path) -> dict[str, str]:
+    """Nothing of ours but what it needs: a task's environment may hold tokens."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
+    # Tests name a callback plugin of theirs, which ends the run where they want it to end.
+    kept |= {name: value for name, value in os.environ.items() if name.startswith(("ANSIBLE_CALLBACK", "INFRA_OPS_"))}
+    options = (
+        f"UserKnownHostsFile={ssh.known_hosts()}",
+        "GlobalKnownHostsFile=none",
+        "StrictHostKeyChecking=yes",
+        "BatchMode=yes",
+        "IdentitiesOnly=yes",
+        "ControlMaster=auto",
+        "ControlPersist=10s",
+        f"ControlPath={folder}/%C",
+        "ServerAliveInterval=15",
+    )
+    return kept | {
+        "HOME": str(folder),
+        "LANG": kept.get("LANG", "C.UTF-8"),
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_HOME": str(folder),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_DEPRECATION_WARNINGS": "0",
+        "ANSIBLE_PRIVATE_KEY_FILE": str(ssh.private_key()),
+        "ANSIBLE_SSH_ARGS": " ".join(["-F none", *(f"-o {option}" for option in options)]),
+    }
 
 
-def _last_words(stderr: str, folder: Path) -> str:
-    """The line that names the fault, without the text of the file, which may hold a value."""
-    lines = [line for line in stderr.splitlines() if line.startswith(("ERROR!", "[ERROR]"))]
-    words = " ".join(lines[:1] or stderr.splitlines()[-1:]).removeprefix("ERROR! ").partition("String:")[0]
-    return words.replace(f"{folder}/", "").strip()[:300] or "it says nothing"
+def _write(path: Path, content: Any) -> None:
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(content))
+
+
+def _output(process: subprocess.Popen[str]) -> Iterable[str]:
+    """Its lines; ends it when nobody reads them to the end, or when it takes too long."""
+    timer = Timer(SECONDS, process.kill)
+    timer.start()
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            yield line.rstrip("\n")
+        if process.wait() != 0:
+            yield f"exit {process.returncode}"
+    finally:
+        timer.cancel()
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def _read(playbook: str, host: str, lines: Iterable[str]) -> int:
+    task, faults, changed, status = "", [], 0, ""
+    for line in lines:
+        log.info("%s", line)
+        if found := TASK.match(line):
+            task = found[1]
+        elif found := FAULT.match(line):
+            faults.append(_sentence(task, found[1], found[3]))
+        elif line.startswith("changed: ["):
+            changed += 1
+        status = line
+    if not status.startswith("exit "):
+        return changed
+    why = faults[-1] if faults else f"it ended with status {status.removeprefix('exit ')}, see the log"
+    raise PlaybookFailed(f"The playbook {playbook} failed on {host}: {why}")
+
+
+def _sentence(task: str, host: str, result: str) -> str:
+    """The task's own message; what Ansible hid (no_log) stays hidden."""
+    try:
+        said = json.loads(result)
+        message = " ".join(str(said.get("msg") or said.get("stderr") or "it gave no reason").split())
+    except ValueError:
+        message = "its message cannot be read"
+    return f"{task.rpartition(' : ')[2]}: {message[:400]}"

@@ -111,13 +111,25 @@ def token(account: str) -> Call:
     return lambda client: CoreV1Api(client).create_namespaced_service_account_token(account, "airflow", {"spec": {}})
 
 
+def read_webhooks(client: kubernetes.client.ApiClient) -> object:
+    return kubernetes.client.AdmissionregistrationV1Api(client).list_validating_webhook_configuration()
+
+
+def read_readiness(client: kubernetes.client.ApiClient) -> object:
+    return client.call_api("/readyz/etcd", "GET", auth_settings=["BearerToken"], response_type="str")
+
+
 PLATFORM, BACKUPS, DESTROYER = "airflow/infra-ops-platform", "airflow/infra-ops-backups", "airflow/infra-ops-destroyer"
-READER, UPKEEP = "infra-ops/reader", "airflow/infra-ops-upkeep"
+READER, UPKEEP, KEEPER = "infra-ops/reader", "airflow/infra-ops-upkeep", "infra-ops/upkeep"
 CREDENTIALS, TRIGGERER = "airflow/infra-ops-credentials", "airflow/airflow-triggerer"
 ALLOWED = {
     "the reader lists nodes": (READER, read_nodes),
     "upkeep lists nodes": (UPKEEP, read_nodes),
     "upkeep starts a tool": (UPKEEP, pod("infra-ops")),
+    "upkeep takes the Lease": (UPKEEP, lease("change")),
+    "upkeep's tools find webhooks": (KEEPER, read_webhooks),
+    "upkeep's tools ask for a server's etcd member": (KEEPER, read_readiness),
+    "upkeep's tools take the Lease": (KEEPER, lease("change")),
     "credentials writes a copy that it knows": (CREDENTIALS, secret("celery", "database")),
     "credentials takes the Lease": (CREDENTIALS, lease("change")),
     "credentials looks for forgotten copies": (CREDENTIALS, find_copies),
@@ -137,6 +149,10 @@ DENIED = {
     "the reader starts a pod": (READER, pod("infra-ops")),
     "upkeep writes a Secret": (UPKEEP, secret("celery", "database")),
     "upkeep restarts a consumer": (UPKEEP, restart("celery")),
+    "upkeep's tools list Secrets": (KEEPER, find_copies),
+    "upkeep's tools read a certificate's Secret": (KEEPER, read_secret("openbao", "openbao-tls")),
+    "upkeep's tools start a pod": (KEEPER, pod("infra-ops")),
+    "the reader asks for a server's etcd member": (READER, read_readiness),
     "credentials writes another Secret of a consumer": (CREDENTIALS, secret("celery", "another")),
     "credentials writes the key of the nodes": (CREDENTIALS, secret("airflow", "node-ssh")),
     "credentials restarts Airflow": (CREDENTIALS, restart("airflow")),

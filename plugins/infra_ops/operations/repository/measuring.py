@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import yaml
 
 from infra_ops.checks import repository as checks
-from infra_ops.clients.ansible import AnsibleFailed
+from infra_ops.clients.ansible_tools import AnsibleFailed
 from infra_ops.clients.git import File
 from infra_ops.facts.suspicions import suspicions
 from infra_ops.models.fingerprints import Finder

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from infra_ops.clients.ansible import Ansible
+from infra_ops.clients.ansible_tools import AnsibleTools
 from infra_ops.clients.git import File
 from infra_ops.facts.suspicions import Suspicion, suspicions
 from infra_ops.models.fingerprints import ALONE_BELOW, Finder, Fingerprints
@@ -142,7 +142,7 @@ def prove(workshop: Workshop, proposal: Proposal) -> None:
     ansible.check_syntax(playbooks, inventories)
 
 
-def _rendered(workshop: Workshop, proposal: Proposal, ansible: Ansible) -> dict[str, str]:
+def _rendered(workshop: Workshop, proposal: Proposal, ansible: AnsibleTools) -> dict[str, str]:
     """What the playbooks render as they are, with the vault that they have."""
     vault = workshop.clone.check_out(proposal.base) / workshop.repository.vault_file
     home = workshop.home()

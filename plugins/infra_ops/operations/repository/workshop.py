@@ -9,7 +9,7 @@ from functools import cached_property
 
 import yaml
 
-from infra_ops.clients.ansible import Ansible
+from infra_ops.clients.ansible_tools import AnsibleTools
 from infra_ops.clients.git import Clone, DeployKey, File
 from infra_ops.clients.kv import Fields, Kv
 from infra_ops.clients.vault import Vault
@@ -51,7 +51,7 @@ class Workshop:
         return fingerprints.read(self.kv, self.versions)
 
     @property
-    def ansible(self) -> Ansible:
+    def ansible(self) -> AnsibleTools:
         """With the password from the store, by the same program that the repository gets."""
         client = self.clone.home / "store" / CLIENT.name
         client.parent.mkdir(exist_ok=True)
@@ -63,7 +63,7 @@ class Workshop:
         return self._ansible(client, environment)
 
     @cached_property
-    def provisional(self) -> Ansible:
+    def provisional(self) -> AnsibleTools:
         """With a password of its own, as long as the store has none: for the proof before anything is written."""
         password = self.clone.home / "password"
         password.touch(mode=0o600)
@@ -73,13 +73,13 @@ class Workshop:
         client.chmod(0o700)
         return self._ansible(client, {})
 
-    def _ansible(self, client: os.PathLike[str], environment: dict[str, str]) -> Ansible:
+    def _ansible(self, client: os.PathLike[str], environment: dict[str, str]) -> AnsibleTools:
         home = self.clone.home / "ansible"
         home.mkdir(exist_ok=True)
         folder = self.clone.folder / self.repository.ansible
         if not folder.exists():  # encrypting needs no checkout
             folder = self.clone.home
-        return Ansible(folder, home, self.repository.label, self.clone.home / client, environment)
+        return AnsibleTools(folder, home, self.repository.label, self.clone.home / client, environment)
 
     @property
     def password_path(self) -> str:

@@ -1,0 +1,35 @@
+"""Three K3s servers, a machine off the cluster and a real OpenBao."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra_ops.clients.kv import Kv
+from lab import credentials
+from lab.layout import Lab
+from lab.services import openbao
+from tests.lab.encryption.stage import Stage
+from tests.lab.rotation.conftest import lab as lab
+from tests.lab.rotation.stage import RootVault
+from tests.lab.servers_of_k3s import running
+
+
+@pytest.fixture
+def stage(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:  # noqa: F811
+    """A fresh cluster, plain, with no key in the store."""
+    folder = tmp_path / "k3s"
+    folder.mkdir()
+    with running(folder) as k3s:
+        monkeypatch.setenv("KUBECONFIG", str(k3s.kubeconfig))
+        monkeypatch.setenv("INFRA_OPS_SSH", str(k3s.ssh_folder))
+        monkeypatch.setenv("VAULT_ADDR", openbao.url(lab))
+        monkeypatch.setenv("VAULT_CACERT", str(lab.certs / "ca.crt"))
+        vault = RootVault(credentials.read(lab.credentials, "openbao_root"))
+        monkeypatch.setattr("infra_ops.operations.encryption.estate.Vault", lambda: vault)
+        kv = Kv(vault, "infra")
+        kv.delete("k3s/secrets_encryption")
+        k3s.rest().create("/api/v1/namespaces", {"metadata": {"name": "infra-ops"}})
+        yield Stage(k3s, kv)

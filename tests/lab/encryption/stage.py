@@ -1,0 +1,121 @@
+"""The runbook secrets_encryption carried out without Airflow: as its tasks do it, each with an operation made anew."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from infra_ops.clients.effects import Effects
+from infra_ops.clients.kv import Kv
+from infra_ops.models.outcomes import Outcome, State
+from infra_ops.models.plans import Plan
+from infra_ops.operations.actions import carry_out, first_missing, refuse_third_states, take_back
+from infra_ops.operations.encryption.keys import PATH
+from infra_ops.operations.encryption.operation import GROUPS, SecretsEncryption
+from infra_ops.operations.operation import Request
+from tests.lab.servers_of_k3s import NAS, SERVERS, K3sCluster
+from tests.lab.store.stage import Pages
+
+NAME = "secrets_encryption"
+
+
+@dataclass
+class Stage:
+    k3s: K3sCluster
+    kv: Kv
+    journal: Pages = field(default_factory=Pages)
+    said: list[str] = field(default_factory=list)
+
+    def operation(self, plan: Plan | None = None, **params: Any) -> SecretsEncryption:
+        return SecretsEncryption(Request(f"{NAME}/test", params, self.k3s.inventory(), plan))
+
+    def preflight(self, **params: Any) -> list[Outcome]:
+        return self.operation(**params).preflight()
+
+    def plan(self, **params: Any) -> Plan:
+        work = self.operation(**params).work()
+        refuse_third_states(work.actions())
+        return work.plan(NAME)
+
+    def run(self, effects: Effects | None = None, groups: tuple[str, ...] = GROUPS, **params: Any) -> Plan:
+        """Preflight, plan and the groups, each as its task does it."""
+        outcomes = self.preflight(**params)
+        assert {outcome.state for outcome in outcomes} == {State.PASS}, bad(outcomes)
+        plan = self.plan(**params)
+        for group in groups:
+            self.carry_out(plan, group, effects, **params)
+        return plan
+
+    def carry_out(self, plan: Plan, group: str, effects: Effects | None = None, **params: Any) -> None:
+        work = self.operation(plan, **params).work()
+        assert work.plan(NAME).id == plan.id
+        for earlier in GROUPS[: GROUPS.index(group)]:
+            assert first_missing(work.groups[earlier]) == ""
+        carry_out(work.groups[group], effects or self.effects(), self.said.append)
+
+    def undo(self, plan: Plan, effects: Effects | None = None) -> bool:
+        actions = self.operation(plan).reversible()
+        take_back(actions, effects or self.effects(), self.said.append)
+        return bool(actions)
+
+    def verify(self, plan: Plan, **params: Any) -> list[Outcome]:
+        return self.operation(plan, **params).verify()
+
+    def effects(self) -> Effects:
+        return Effects(self.journal, still_allowed=lambda: None)
+
+    def make_secrets(self, count: int, namespace: str = "default") -> None:
+        rest = self.k3s.rest()
+        for number in range(count):
+            metadata = {"name": f"made-{number}", "namespace": namespace}
+            rest.create(f"/api/v1/namespaces/{namespace}/secrets", {"metadata": metadata, "data": {"n": "c2VjcmV0"}})
+
+    def raw(self) -> Counter[str]:
+        """What stands at the beginning of each stored Secret."""
+        with sqlite3.connect(f"file:{self.k3s.api.database}?mode=ro", uri=True) as database:
+            rows = database.execute("SELECT value FROM kv WHERE key LIKE '/registry/secrets/%'")
+            return Counter(_head(bytes(value)) for (value,) in rows)
+
+    def lists(self) -> dict[str, str]:
+        """What each server's file lists, in words."""
+        found = {}
+        for server in SERVERS:
+            file = self.k3s.disk(server, "/etc/rancher/k3s/encryption-config.yaml")
+            lines = file.read_text().splitlines() if file.exists() else []
+            names = [line.split()[-1] for line in lines if "name:" in line or "identity" in line]
+            found[server] = ", ".join("identity" if name == "{}" else name for name in names)
+        return found
+
+    def end_state(self) -> dict[str, Any]:
+        """What a run leaves behind, in words that are equal after each."""
+        stored = self.kv.read_fields(PATH)
+        folder = self.k3s.disk(NAS, str(self.k3s.inventory().off_cluster.path)) / "stratdata"  # type: ignore[union-attr]
+        return {
+            "lists": self.lists(),
+            "raw": dict(self.raw()),
+            "keys": sorted(stored.values) if stored else [],
+            "copies": sorted(_kind(path.name) for path in folder.iterdir()) if folder.exists() else [],
+            "left to do": [step.id for step in self.plan().steps],
+            "answers": {server: self.k3s.answers(server) for server in SERVERS},
+        }
+
+
+def bad(outcomes: list[Outcome]) -> list[str]:
+    return [outcome.sentence() for outcome in outcomes if outcome.state is not State.PASS]
+
+
+def _head(value: bytes) -> str:
+    return (
+        ":".join(value.split(b":", 5)[2:5:2][i].decode() for i in (0, 1)) if value.startswith(b"k8s:enc:") else "plain"
+    )
+
+
+def _kind(name: str) -> str:
+    return name.rstrip("0123456789") if name.startswith("before-") else name
+
+
+def journal_lines(stage: Stage) -> Iterator[str]:
+    yield from stage.journal.lines
