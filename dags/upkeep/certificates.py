@@ -14,8 +14,8 @@ Looks every day at how long certificates are good for: those of K3s on each node
 them (K036), what ingresses (K037) and admission webhooks (K038) show, and what cert-manager has issued (K039).
 
 K3s' own last a year and are renewed at a start of K3s, if they end within 90 days (120 from v1.32.5 on), and at no
-other moment. So a node whose first certificate has under 80 days left has K3s restarted: servers first, then agents, one at a
-time, a server only when the others' etcd members are healthy. Pods run on through that; the API of that one server is
+other moment. So where the first certificate has under 80 days left, K3s is restarted: servers first, then agents, one
+at a time, a server only when the others' etcd members are healthy. Pods run on through that; the API of that one server is
 away for a moment. All others are only looked at: whoever issued them has to renew them.
 
 Restarts on its schedule need `certificates` under `unattended` in `include/cluster.yaml`; until then a scheduled run
@@ -26,8 +26,8 @@ fails when something is due.
 - `preflight`: *members are not healthy*: a server is down; nothing is restarted beside that. Mend it, run again. K004:
   no fresh snapshot on the first server to be restarted; `k3s etcd-snapshot save` there.
 - `plan`: *is left out* names a node and why. *Did not renew*: K3s was started in time and kept the certificate: look
-  into its journal of that start; is the authority itself near its end (K036)? *Is installed there*: somebody has put another
-  version of K3s in place; finish that upgrade, which renews the certificates too.
+  into its journal of that start; is the authority itself near its end (K036)? *Is installed there*: somebody has put
+  another version of K3s in place; finish that upgrade, which renews the certificates too.
 - `renew_servers`: *does not start*: the journal's own words follow; the other servers have not been touched. *Does not
   serve*: `journalctl -u k3s` on the server named. Safe to clear: nobody is restarted twice.
 - `renew_agents`: the same with `journalctl -u k3s-agent`.
