@@ -42,7 +42,7 @@ class Ports:
 def write(folder: Path, addresses: Mapping[str, str], ports: Ports, *, with_airflow: bool = True) -> None:
     """Replace `folder` by a copy of include/ in which servers are named by their addresses (see `placed`, `reached`).
 
-    In a lab without Airflow nothing is left of what needs its API.
+    In a lab without Airflow nothing is left of what needs its API. The lab has no Git server, and so no repository.
     """
     fresh = folder.with_name(f"{folder.name}.new")
     for old in (fresh, folder):
@@ -50,6 +50,7 @@ def write(folder: Path, addresses: Mapping[str, str], ports: Ports, *, with_airf
             shutil.rmtree(old)
     shutil.copytree(SOURCE, fresh)
     content = reached(placed(load().model_dump(mode="json"), addresses), ports)
+    content["repository"] = None
     if not with_airflow:
         _forget_airflow(content)
     (fresh / "cluster.yaml").write_text(yaml.safe_dump(content, sort_keys=False))

@@ -14,9 +14,9 @@ Looks every day at how long certificates are good for: those of K3s on each node
 them (K036), what ingresses (K037) and admission webhooks (K038) show, and what cert-manager has issued (K039).
 
 K3s' own last a year and are renewed at a start of K3s, if they end within 90 days (120 from v1.32.5 on), and at no
-other moment. So where the first certificate has under 80 days left, K3s is restarted: servers first, then agents, one
-at a time, a server only when the others' etcd members are healthy. Pods run on through that; the API of that one server
-is away for a moment. All others are only looked at: whoever issued them has to renew them.
+other moment. So a node whose first certificate has under 80 days left has K3s restarted: servers first, then agents,
+one at a time, a server only when the others' etcd members are healthy. Pods run on through that; the API of that one
+server is away for a moment. All others are only looked at: whoever issued them has to renew them.
 
 Restarts on its schedule need `certificates` under `unattended` in `include/cluster.yaml`; until then a scheduled run
 fails when something is due.

@@ -21,7 +21,7 @@ from lab.k3s import managed
 from lab.k3s.managed import Bootstrap
 from lab.k3s.unit import Unit
 from lab.nodes.member_client import PORTS
-from lab.nodes.places import CONFIG, LAB
+from lab.nodes.places import LAB, VERSION
 
 NODES = ("", "nodes")
 _LOOK_SECONDS = 0.1
@@ -105,7 +105,7 @@ class Fronts:
             await self._members.close()
 
     async def _run(self, front: Front) -> None:
-        while not (front.root / CONFIG).exists():  # noqa: ASYNC110 (the nodes of a new lab are laid out meanwhile)
+        while not (front.root / VERSION).exists():  # noqa: ASYNC110 (the nodes of a new lab are laid out meanwhile)
             await asyncio.sleep(_LOOK_SECONDS)
         unit = self._units[front.name] = Unit(front.root, "k3s", front, self._place.restart_seconds)
         await unit.run(lambda: power.is_on(self._place.nodes, front.name))

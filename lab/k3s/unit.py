@@ -20,7 +20,7 @@ from lab.nodes.places import JOURNAL, UNITS
 log = logging.getLogger(__name__)
 
 AGAIN_SECONDS = 5.0  # RestartSec of k3s.service
-_LOOK_SECONDS = 0.05
+_LOOK_SECONDS = 0.2
 
 
 class Failure(Exception):

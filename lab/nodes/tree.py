@@ -61,7 +61,7 @@ def prepare(machines: Iterable[Machine], now: float, version: str, certs: Path |
             (machine.root / SHARES / NAS_USER).mkdir(mode=0o700, exist_ok=True)
             continue
         _install_k3s(machine, machines, token)
-        files.write(machine.root / VERSION, f"{version}\n", mode=0o644)
+        files.write(machine.root / VERSION, f"{version}\n", mode=0o644)  # last: the API server's process waits for it
         if machine.role == "server":
             newest = int(now) // k3s.SNAPSHOT_PERIOD * k3s.SNAPSHOT_PERIOD
             for age in reversed(range(k3s.SNAPSHOT_RETENTION)):

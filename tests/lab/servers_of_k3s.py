@@ -24,6 +24,7 @@ import yaml
 from infra_ops.models.inventory import Inventory
 from lab import K3S_VERSION, files, inventory
 from lab.k3s import certificates, leaves
+from lab.nodes.places import VERSION
 from lab.ports import Ports
 from tests.lab.apiserver.rest import Rest
 from tests.lab.servers import ADMIN, ApiServer
@@ -33,6 +34,7 @@ SEED = PROJECT / "lab/seed/nodes.yaml"
 NODES = {entry["name"]: entry for entry in yaml.safe_load(SEED.read_text())}
 SERVERS = [name for name, entry in NODES.items() if entry["role"] == "server"]
 NAS = "nas"
+PATIENCE = 180.0  # seconds; a busy machine lays out new nodes slowly
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 20) -> None:
@@ -182,9 +184,12 @@ def running(folder: Path, version: str = K3S_VERSION, restart_seconds: float = 0
     with log.open("wb") as stream:
         nodes = subprocess.Popen(argv, cwd=PROJECT, stderr=stream, env=os.environ)
     try:
+        laid_out = [cluster.root / name / VERSION for name in SERVERS]
+        wait_until(lambda: nodes.poll() is not None or all(file.exists() for file in laid_out), PATIENCE)
+        assert nodes.poll() is None, log.read_text()
         with cluster.api:
-            wait_until(lambda: nodes.poll() is not None or all(cluster.answers(name) for name in SERVERS), 60)
-            wait_until(lambda: nodes.poll() is not None or _write_known_hosts(cluster), 60)
+            wait_until(lambda: nodes.poll() is not None or all(cluster.answers(name) for name in SERVERS), PATIENCE)
+            wait_until(lambda: nodes.poll() is not None or _write_known_hosts(cluster), PATIENCE)
             assert nodes.poll() is None, log.read_text()
             cluster.make_nodes()
             yield cluster

@@ -22,6 +22,7 @@ from infra_ops.models.encryption import (
     words,
     writes,
 )
+from infra_ops.models.k3s_versions import K3sEncryption, NoRoute, route
 from infra_ops.models.outcomes import Outcome, State
 from infra_ops.models.servers import Encrypting
 
@@ -164,11 +165,19 @@ class Judge:
         seen = ", ".join(f"{name} {'healthy' if good else 'not healthy'}" for name, good in sorted(healthy.items()))
         return self.outcome("K027", server, "a quorum without it", seen, lost_without(server, healthy))
 
-    def equal_versions(self, versions: Mapping[str, str]) -> Outcome:
-        """K028: all servers run one version of K3s."""
-        seen = ", ".join(f"{server} {version}" for server, version in sorted(versions.items()))
-        reason = "" if len(set(versions.values())) == 1 else "finish the upgrade first"
-        return self.outcome("K028", "servers", "one version of K3s", seen, reason)
+    def versions(self, versions: Mapping[str, str], known: K3sEncryption, *, is_managed: bool) -> Outcome:
+        """K028: all servers run one version of K3s, and there is a safe route for it."""
+        seen, expected = (
+            ", ".join(f"{name} {version}" for name, version in sorted(versions.items())),
+            "one good version",
+        )
+        if len(found := set(versions.values())) > 1:
+            return self.outcome("K028", "servers", expected, seen, "finish the upgrade first")
+        try:
+            chosen = route(found.pop(), known, is_managed=is_managed)
+        except NoRoute as refusal:
+            return self.outcome("K028", "servers", expected, seen, str(refusal))
+        return self.outcome("K028", "servers", expected, f"{seen}; route {chosen.name}, because {chosen.why}")
 
 
 def plain(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
+from infra_ops import include
 from infra_ops.checks.encryption import Judge, plain
 from infra_ops.checks.ground import fresh_snapshot
 from infra_ops.clients.effects import Effects
@@ -40,9 +41,11 @@ class SecretsEncryption:
         judge, estate = self._judge(), self._estate
         health = estate.servers.health()
         versions = {name: self._version(name) for name in estate.servers.names}
+        lists = estate.lists()
+        managed = any(isinstance(state, str) and "managed by K3s" in state for state in lists.values())
         self._place.has("server-token")  # raises when the machine off the cluster is out of reach
         return [
-            judge.equal_versions(versions),
+            judge.versions(versions, include.k3s_encryption(), is_managed=managed),
             *(judge.spares(name, health) for name in estate.servers.names),
             fresh_snapshot(
                 estate.first,
@@ -50,7 +53,7 @@ class SecretsEncryption:
                 now=datetime.now(UTC),
                 run=self._request.run,
             ),
-            *judge.sound(estate.lists()),
+            *judge.sound(lists),
         ]
 
     def work(self) -> Work:

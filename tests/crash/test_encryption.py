@@ -1,0 +1,74 @@
+"""Encryption that is killed at every effect and after every Ansible task, and run again: the same end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra_ops.models.outcomes import State
+from tests.lab.encryption.conftest import lab as lab
+from tests.lab.encryption.conftest import stage as stage
+from tests.lab.encryption.stage import Stage, bad
+from tests.lab.servers_of_k3s import SERVERS
+from tests.lab.store.dying import Death, Dying, Killed
+
+CALLBACKS = Path(__file__).with_name("callbacks")
+
+
+def run_dying(stage: Stage, **params: Any) -> list[Death]:  # noqa: F811
+    """One wish that dies twice at every effect, until it comes to its end; where it died.
+
+    Each death is followed by a new run, with a plan of its own: nothing is remembered but the world.
+    """
+    deaths: list[Death] = []
+    while True:
+        try:
+            plan = stage.run(Dying(stage, deaths), **params)
+        except Killed:
+            continue
+        outcomes = stage.verify(plan, **params) if plan.steps else stage.operation(**params).standing()
+        assert {outcome.state for outcome in outcomes} == {State.PASS}, bad(outcomes)
+        return deaths
+
+
+def expected(key: str, keys: list[str]) -> dict[str, Any]:
+    return {"lists": dict.fromkeys(SERVERS, f"{key}, identity"), "keys": keys, "left to do": []}
+
+
+def test_killed_at_every_effect_it_ends_as_an_undisturbed_run(stage: Stage) -> None:  # noqa: F811
+    stage.make_secrets(10)
+    deaths = run_dying(stage)
+    found = stage.end_state()
+    assert set(found["raw"]) == {"secretbox:key1"}
+    assert found | expected("key1", ["key1"]) == found
+    print(f"\nenable: {len(deaths)} points, 0 divergences")
+
+
+@pytest.fixture
+def dying_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    deaths = tmp_path / "deaths"
+    monkeypatch.setenv("ANSIBLE_CALLBACK_PLUGINS", str(CALLBACKS))
+    monkeypatch.setenv("ANSIBLE_CALLBACKS_ENABLED", "dying")
+    monkeypatch.setenv("INFRA_OPS_DEATHS", str(deaths))
+    return deaths
+
+
+def test_killed_after_every_ansible_task_it_ends_as_an_undisturbed_run(stage: Stage, dying_tasks: Path) -> None:  # noqa: F811
+    from infra_ops.models.problems import Problem
+
+    stage.make_secrets(10)
+    for _ in range(60):
+        try:
+            stage.run()
+            break
+        except Problem as problem:
+            stage.said.append(str(problem))
+    found = stage.end_state()
+    assert set(found["raw"]) == {"secretbox:key1"}
+    assert found | expected("key1", ["key1"]) == found
+    deaths = dying_tasks.read_text().splitlines()
+    assert len(deaths) > 6 * len(SERVERS)
+    print(f"\nenable: {len(deaths)} Ansible tasks, 0 divergences")
