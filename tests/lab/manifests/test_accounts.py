@@ -79,7 +79,8 @@ def pod(namespace: str) -> Call:
 
 def lease(name: str) -> Call:
     body = {"metadata": {"name": name}, "spec": {"holderIdentity": "test"}}
-    return lambda client: kubernetes.client.CoordinationV1Api(client).create_namespaced_lease("infra-ops", body)
+    api = kubernetes.client.CoordinationV1Api
+    return lambda client: api(client).create_namespaced_lease("infra-ops", body, dry_run="All")
 
 
 def delete_journal(client: kubernetes.client.ApiClient) -> object:
