@@ -27,16 +27,18 @@ FLAG = "encryption-provider-config"
 RELOADED = re.compile(
     r"^apiserver_encryption_config_controller_automatic_reload_last_timestamp_seconds\{(.*)\} (\S+)$", re.MULTILINE
 )
-# One line a file: its state and digest, or `absent`. Then, of the keys' file, the names in their order.
+# One line a file: its state and digest, or `absent`. Then the unit, and of the keys' file the names in their order. At
+# last every part of the K3s configuration, after a line with its name.
 _LOOK = r"""
 for file in "$1" "$2"; do
   if [ -e "$file" ]; then echo "$(stat -c '%a %U:%G %.9Y' "$file") $(sha256sum <"$file")"; else echo absent; fi
 done
 systemctl show k3s.service --timestamp=unix --property=ActiveState --property=ExecMainStartTimestamp
 if [ -e "$1" ]; then sed -nE 's/^ *- *(identity):.*/- \1/p; s/^ *- *name: *//p' "$1"; fi
+for file in "$3" "$4"/*.yaml; do
+  if [ -e "$file" ]; then printf '\036%s\n' "$file"; cat "$file"; fi
+done
 """
-# Every part of the K3s configuration after a line with its name.
-_CONFIG = r"""for file in "$1" "$2"/*.yaml; do [ ! -e "$file" ] || { printf '\036%s\n' "$file"; cat "$file"; }; done"""
 
 
 class UnreadableServer(Problem):
@@ -48,10 +50,10 @@ def read_encryption(machine: Machine, api: Cluster, node: dict[str, Any]) -> Enc
 
     Raises Unreachable, CommandFailed, ClusterError and UnreadableServer.
     """
-    file, drop_in, unit, providers = _parse(
-        machine.name, machine.run("sudo", "sh", "-c", _LOOK, "sh", FILE, DROP_IN).text
-    )
-    parts = _parts(machine.name, machine.run("sudo", "sh", "-c", _CONFIG, "sh", CONFIG, DROP_INS).text)
+    told = machine.run("sudo", "sh", "-c", _LOOK, "sh", FILE, DROP_IN, CONFIG, DROP_INS).text
+    head, *rest = told.split("\x1e")
+    file, drop_in, unit, providers = _parse(machine.name, head)
+    parts = _parts(machine.name, rest)
     started_with = file_started_with(node)
     return Encrypting(
         server=machine.name,
@@ -120,10 +122,10 @@ def _file(line: str) -> File | None:
     return File(mode, owner, digest, float(changed))
 
 
-def _parts(server: str, text: str) -> dict[str, dict[str, Any]]:
+def _parts(server: str, blocks: list[str]) -> dict[str, dict[str, Any]]:
     """K3s' configuration by file; it may hold tokens, which stay here."""
     parts = {}
-    for block in text.split("\x1e")[1:]:
+    for block in blocks:
         name, _, content = block.partition("\n")
         try:
             parts[name] = yaml.safe_load(content) or {}
