@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from infra_ops.models.outcomes import State
+from infra_ops.models.problems import Problem
 from tests.lab.encryption.conftest import lab as lab
 from tests.lab.encryption.conftest import stage as stage
 from tests.lab.encryption.stage import Stage, bad
@@ -57,18 +58,18 @@ def dying_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
 
 
 def test_killed_after_every_ansible_task_it_ends_as_an_undisturbed_run(stage: Stage, dying_tasks: Path) -> None:  # noqa: F811
-    from infra_ops.models.problems import Problem
-
     stage.make_secrets(10)
     for _ in range(60):
         try:
             stage.run()
-            break
         except Problem as problem:
             stage.said.append(str(problem))
+        else:
+            break
     found = stage.end_state()
     assert set(found["raw"]) == {"secretbox:key1"}
     assert found | expected("key1", ["key1"]) == found
     deaths = dying_tasks.read_text().splitlines()
-    assert len(deaths) > 6 * len(SERVERS)
+    # Writing: 3 tasks a server. Restarting: 2; whoever comes again finds the restart done and waits for nothing.
+    assert len(deaths) == 5 * len(SERVERS)
     print(f"\nenable: {len(deaths)} Ansible tasks, 0 divergences")

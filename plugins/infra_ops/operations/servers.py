@@ -16,6 +16,7 @@ from infra_ops.models.inventory import Inventory, Node
 from infra_ops.models.problems import Problem
 
 START_SECONDS = 300  # a Pi takes tens of seconds, and its API some more to be in step
+RESTART_SECONDS = 120
 PAUSE = 1.0
 # Performs one effect of a step: what is written in a few words, and the call that writes it.
 Write = Callable[[str, Callable[[], Any]], Any]
@@ -76,6 +77,13 @@ class Servers:
     def health(self) -> dict[str, bool]:
         """All members."""
         return {name: self.member_is_healthy(name) for name in self.names}
+
+    def health_after_restarts(self) -> dict[str, bool]:
+        """The same, once a restart that somebody asked for has had its time: a run may begin while one is under way."""
+        deadline = time.monotonic() + RESTART_SECONDS
+        while not all((found := self.health()).values()) and time.monotonic() < deadline:
+            time.sleep(PAUSE)
+        return found
 
 
 def own_address(node: Node) -> str:

@@ -39,7 +39,7 @@ class SecretsEncryption:
     def preflight(self) -> list[Outcome]:
         """K004, K021, K027, K028: a fresh snapshot, sound files, quorum for each restart, one version."""
         judge, estate = self._judge(), self._estate
-        health = estate.servers.health()
+        health = estate.servers.health_after_restarts()
         versions = {name: self._version(name) for name in estate.servers.names}
         lists = estate.lists()
         managed = any(isinstance(state, str) and "managed by K3s" in state for state in lists.values())
