@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-TEMPLATES = Path(__file__).resolve().parents[3] / "include" / "manifests" / "infra-ops" / "pod-templates"
+MANIFESTS = Path(__file__).resolve().parents[3] / "include" / "manifests" / "infra-ops"
+TEMPLATES = MANIFESTS / "pod-templates"
 
 
 def worker_pod(area: str) -> dict[str, str]:
