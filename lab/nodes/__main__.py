@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from lab import K3S_VERSION, sandbox
 from lab.errors import LabError
@@ -50,7 +51,14 @@ async def _follow_schedule(nodes: list[Node]) -> None:
                 k3s.take_scheduled_snapshot(node.machine.root, node.machine.name, due)
 
 
+def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """As asyncio does, but for output on its way when its connection is dropped: that has nowhere to go."""
+    if not isinstance(context.get("exception"), BrokenPipeError):
+        loop.default_exception_handler(context)
+
+
 async def _main(arguments: argparse.Namespace) -> int:
+    asyncio.get_running_loop().set_exception_handler(report)
     try:
         machines = machine.load(arguments.nodes, arguments.root)
         tree.prepare(machines, time.time(), arguments.k3s_version)
