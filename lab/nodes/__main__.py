@@ -65,7 +65,14 @@ def _units(nodes: list[Node], arguments: argparse.Namespace) -> Iterator[Corouti
             yield unit.run(functools.partial(power.is_on, own.root.parent, own.name))
 
 
+def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """As asyncio does, but for output on its way when its connection is dropped: that has nowhere to go."""
+    if not isinstance(context.get("exception"), BrokenPipeError):
+        loop.default_exception_handler(context)
+
+
 async def _main(arguments: argparse.Namespace) -> int:
+    asyncio.get_running_loop().set_exception_handler(report)
     try:
         machines = machine.load(arguments.nodes, arguments.root)
         if machine.NAS in arguments.ports:

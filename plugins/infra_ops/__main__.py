@@ -68,15 +68,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(result=None)
     commands = parser.add_subparsers(dest="operation", required=True)
 
-    listing = commands.add_parser("nodes", help=nodes.__doc__)
-    listing.add_argument("--result", type=Path, metavar="FILE", help="write the JSON result there, not to the terminal")
+    in_pods = argparse.ArgumentParser(add_help=False)
+    in_pods.add_argument("--result", type=Path, metavar="FILE", help="write the JSON result there, not to the terminal")
+
+    listing = commands.add_parser("nodes", parents=[in_pods], help=nodes.__doc__)
     listing.set_defaults(run=nodes)
 
-    operating = commands.add_parser("operate", help=operate.__doc__)
+    operating = commands.add_parser("operate", parents=[in_pods], help=operate.__doc__)
     operating.add_argument("call", help="as JSON")
-    operating.add_argument(
-        "--result", type=Path, metavar="FILE", help="write the JSON result there, not to the terminal"
-    )
     operating.set_defaults(run=operate)
 
     adopting = commands.add_parser("adopt", help=adopt.__doc__)

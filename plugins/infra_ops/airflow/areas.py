@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from infra_ops.shipped import MANIFESTS
 
-TEMPLATES = Path(__file__).resolve().parents[3] / "include" / "manifests" / "infra-ops" / "pod-templates"
+TEMPLATES = MANIFESTS / "infra-ops" / "pod-templates"
 
 
 def worker_pod(area: str) -> dict[str, str]:

@@ -67,13 +67,12 @@ class Phase(BaseOperator):
     def _call(self, context: Context) -> Call:
         from infra_ops.operations.phases import Call
 
-        mode = context["ti"].xcom_pull(task_ids="preflight", key="mode")
         return Call(
             phase=self.phase,
             operation=self.operation,
             run=run_name(context),
             params={name: value for name, value in context["params"].items() if name not in CONTROLS},
-            applies=mode is not None and Mode(**mode).name == APPLY,
+            applies=Mode.of(context).name == APPLY,
             plan=None if self.phase in ("preflight", "plan") else context["ti"].xcom_pull(task_ids="plan", key="plan"),
             group=self.task_id,
         )

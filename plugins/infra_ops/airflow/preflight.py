@@ -9,8 +9,8 @@ from typing import Any
 from airflow.sdk import Context
 
 from infra_ops.airflow.phase import Phase
-from infra_ops.airflow.request import APPLY, PLAN, Mode, push_outcomes, take_lease
-from infra_ops.models.outcomes import Outcome, State, not_passed
+from infra_ops.airflow.request import APPLY, PLAN, Mode, take_lease, take_outcomes
+from infra_ops.models.outcomes import State, not_passed
 from infra_ops.models.problems import Problem, Refusal
 
 
@@ -41,9 +41,7 @@ class Preflight(Phase):
         context["ti"].xcom_push(key="mode", value=asdict(mode))
 
     def answered(self, context: Context, answer: dict[str, Any]) -> None:
-        outcomes = [Outcome.from_dict(value) for value in answer["outcomes"]]
-        push_outcomes(context, outcomes)
-        if bad := not_passed(outcomes):
+        if bad := not_passed(take_outcomes(context, answer)):
             # What was measured to be wrong stays wrong; asking again would only count as more wrong logins.
             kind = Refusal if any(outcome.state is State.FAIL for outcome in bad) else Problem
             raise kind("\n".join(["The ground does not hold:", *(outcome.sentence() for outcome in bad)]))

@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import Context
 
 from infra_ops.airflow.runs import has_ended, run_name
+from infra_ops.models.outcomes import Outcome
 
 PLAN, APPLY = "plan", "apply"
 CONTROLS = ("mode", "plan_id")  # the params of every runbook; the others are the operation's
@@ -34,6 +35,7 @@ def take_lease(context: Context) -> None:
     ChangeLease(Cluster(), run_name(context)).acquire(lambda run: has_ended(context["ti"], run))
 
 
-def push_outcomes(context: Context, outcomes: list[Any]) -> None:
-    """Leaves outcomes for `record`."""
-    context["ti"].xcom_push(key="outcomes", value=[outcome.as_dict() for outcome in outcomes])
+def take_outcomes(context: Context, answer: dict[str, Any]) -> list[Outcome]:
+    """The outcomes of a phase's answer; leaves them for `record`."""
+    context["ti"].xcom_push(key="outcomes", value=answer["outcomes"])
+    return [Outcome.from_dict(value) for value in answer["outcomes"]]

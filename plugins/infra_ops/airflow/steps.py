@@ -8,9 +8,9 @@ from airflow.exceptions import AirflowSkipException
 from airflow.sdk import Context
 
 from infra_ops.airflow.phase import Phase
-from infra_ops.airflow.request import APPLY, PLAN, Mode, push_outcomes, take_lease
+from infra_ops.airflow.request import APPLY, PLAN, Mode, take_lease, take_outcomes
 from infra_ops.airflow.runs import task_states
-from infra_ops.models.outcomes import Outcome, not_passed
+from infra_ops.models.outcomes import not_passed
 from infra_ops.models.problems import Problem
 
 
@@ -48,8 +48,7 @@ class Verify(Phase):
     phase = "verify"
 
     def answered(self, context: Context, answer: dict[str, Any]) -> None:
-        outcomes = [Outcome.from_dict(value) for value in answer["outcomes"]]
-        push_outcomes(context, outcomes)
+        outcomes = take_outcomes(context, answer)
         for outcome in outcomes:
             self.log.info("%s: %s", outcome.state.value, outcome.sentence())
         bad = not_passed(outcomes)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.exceptions import TaskDeferred
 from airflow.sdk import BaseOperator, Context
 
+from infra_ops.shipped import MANIFESTS
+
 if TYPE_CHECKING:
     from infra_ops.airflow.restricted_pod import RestrictedPod
 
 NAMESPACE = "infra-ops"
-TEMPLATES = Path(__file__).resolve().parents[3] / "include" / "manifests" / "infra-ops" / "tool-pods"
+TEMPLATES = MANIFESTS / "infra-ops" / "tool-pods"
 IMAGE = "infra-ops/toolbox:0.1.0"  # unless the worker's INFRA_OPS_TOOLBOX_IMAGE names it in a registry
 RESULT = "/airflow/xcom/return.json"
 

@@ -10,7 +10,7 @@ from infra_ops.clients.applying import Deployer
 from infra_ops.clients.effects import Effects
 from infra_ops.facts import openbao as facts
 from infra_ops.operations.store import manifests, proof, settings
-from infra_ops.operations.store.secrets import TRUSTING
+from infra_ops.operations.store.secrets import TRUSTING, authorities
 from tests.lab.store.stage import Stage
 
 
@@ -46,8 +46,7 @@ def end_state(stage: Stage) -> dict[str, Any]:
     """What a deployment leaves behind, in words that are the same after every one."""
     cluster, store = Deployer(), stage.store("platform")
     authority = (cluster.find(facts.AUTHORITY) or {})["data"]["ca.crt"]
-    lists = [f"/api/v1/namespaces/{namespace}/configmaps/infra-ops-ca" for namespace in TRUSTING]
-    trusted = [cluster.get(path)["data"]["ca.crt"] for path in lists]
+    trusted = [cluster.get(authorities(namespace))["data"]["ca.crt"] for namespace in TRUSTING]
     keys = json.loads((stage.secret("openbao-recovery") or {})["keys"])
     mounts, logins = store.read("sys/mounts") or {}, store.read("sys/auth") or {}
     return {

@@ -26,7 +26,7 @@ from infra_ops.operations.actions import carry_out, refuse_third_states
 from infra_ops.operations.operation import Operation, Request
 from infra_ops.operations.store import measuring
 from infra_ops.operations.store.deploy import DeployOpenbao
-from infra_ops.operations.store.secrets import TRUSTING
+from infra_ops.operations.store.secrets import TRUSTING, authorities
 from tests.lab.cluster import Cluster
 from tests.lab.kubelet.support import Kubelet, wait_until
 from tests.lab.manifests.chapter import PROJECT, run
@@ -174,7 +174,7 @@ class Stage:
         if claims.exists():
             shutil.rmtree(claims)
         for namespace in TRUSTING:
-            cluster.delete(f"/api/v1/namespaces/{namespace}/configmaps/infra-ops-ca")
+            cluster.delete(authorities(namespace))
 
     def _ours(self) -> set[str]:
         return {"openbao", "infra-ops", "airflow"}

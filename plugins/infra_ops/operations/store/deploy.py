@@ -20,12 +20,13 @@ from infra_ops.operations.store.parts import Part, actions, gaps
 
 COMPONENT = "openbao"
 IDENTITY = "infra-ops-platform"
+NOBODY_TRUSTS = dict.fromkeys(secrets.TRUSTING.values(), secrets.NOT_TRUSTED)
 # What a new store will be like, before there is one to ask; everything else will be absent.
 OF_A_NEW_STORE = {
     "openbao.sys/policies/acl/infra-ops-platform": "differs",  # its first identity may do little more than widen it
     "openbao.recovery": "none",
     "openbao.proof": "not proved",
-    **dict.fromkeys(secrets.TRUSTING.values(), "not trusted"),
+    **NOBODY_TRUSTS,
 }
 
 
@@ -123,7 +124,7 @@ class DeployOpenbao:
         inside = gaps([*groups["set_up"], *groups["hand_over"]])
         if "openbao.authority" in outside:
             # What pods trust now is the one that is going to be replaced.
-            inside.update(dict.fromkeys(secrets.TRUSTING.values(), "not trusted"))
+            inside |= NOBODY_TRUSTS
         return {**outside, **inside}
 
     def _completed(self, item: dict[str, Any]) -> dict[str, Any]:

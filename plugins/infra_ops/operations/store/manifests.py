@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-from infra_ops import include
 from infra_ops.clients.applying import Deployer
 from infra_ops.operations.store.parts import Part, Write
+from infra_ops.shipped import MANIFESTS
 
 Object = dict[str, Any]
 ABSENT, DIFFERS, AS_WANTED = "absent", "differs", "as in the manifests"
@@ -31,7 +31,7 @@ KEPT_BY_SERVER = ("creationTimestamp", "generation", "managedFields", "resourceV
 
 def objects(component: str) -> list[Object]:
     """The objects of a component in the order of its kustomization, each with its namespace."""
-    folder = include.folder() / "manifests" / component
+    folder = MANIFESTS / component
     kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
     found = [item for name in kustomization["resources"] for item in yaml.safe_load_all((folder / name).read_text())]
     for item in found:

@@ -21,6 +21,7 @@ DATA = f"{CORE}/persistentvolumeclaims/data-openbao-0"  # a claim stays as long 
 LOST = "lost"
 # Where pods of ours run and by which id the plan calls their list of authorities: Airflow's workers, and tools.
 TRUSTING = {"airflow": "openbao.trust", "infra-ops": "openbao.trust.tools"}
+NOT_TRUSTED = "not trusted"
 
 
 def read(cluster: Deployer, name: str) -> dict[str, bytes] | None:
@@ -123,9 +124,14 @@ def _certificate(cluster: Deployer) -> Part:
     return Part("openbao.certificate", "the store's certificate", "valid", look, do)
 
 
+def authorities(namespace: str) -> str:
+    """Where the list of authorities is that pods of a TRUSTING namespace mount."""
+    return f"/api/v1/namespaces/{namespace}/configmaps/infra-ops-ca"
+
+
 def trusted_in(cluster: Deployer, namespace: str) -> Part:
     """Pods of one of the TRUSTING namespaces trust the authority beside those that they trust already."""
-    path = f"/api/v1/namespaces/{namespace}/configmaps/infra-ops-ca"
+    path = authorities(namespace)
 
     def authority() -> str:
         return str((cluster.find(AUTHORITY) or {"data": {"ca.crt": ""}})["data"]["ca.crt"]).strip()
@@ -134,7 +140,7 @@ def trusted_in(cluster: Deployer, namespace: str) -> Part:
         return str(((cluster.find(path) or {}).get("data") or {}).get("ca.crt", ""))
 
     def look() -> str:
-        return "trusted" if authority() and authority() in trusted() else "not trusted"
+        return "trusted" if authority() and authority() in trusted() else NOT_TRUSTED
 
     def do(write: Write) -> None:
         found = cluster.find(path)

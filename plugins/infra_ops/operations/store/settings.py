@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from infra_ops import include
 from infra_ops.clients.openbao import OpenBao
 from infra_ops.clients.vault import StoreError
 from infra_ops.operations.store.parts import Part, Store, Write
+from infra_ops.shipped import MANIFESTS
 
 SECONDS = 30
 # Proofs are made with the policies of each identity and nothing else, as orphans that live for a minute.
@@ -27,7 +27,7 @@ PROOF_ROLE = {
 
 def folder() -> Path:
     """Policies and roles, one file an identity."""
-    return include.folder() / "manifests" / "infra-ops" / "openbao"
+    return MANIFESTS / "infra-ops" / "openbao"
 
 
 def policies() -> dict[str, str]:

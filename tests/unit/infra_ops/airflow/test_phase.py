@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,11 +16,10 @@ from tests.unit.infra_ops.airflow.conftest import Run
 
 
 class Pods:
-    """Instead of pods: what one would run is run at once, and its result waits for the task to come back."""
+    """Instead of pods: what one would run is run when the test says so."""
 
     def __init__(self) -> None:
         self.started: list[ToolPod] = []
-        self.results: dict[str, Any] = {}
 
     def execute(self, pod: ToolPod, context: dict[str, Any]) -> None:
         self.started.append(pod)
@@ -36,7 +34,7 @@ class Pods:
 
 
 @pytest.fixture
-def pods(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pods]:
+def pods(monkeypatch: pytest.MonkeyPatch) -> Pods:
     pods = Pods()
     monkeypatch.setattr(ToolPod, "execute", lambda pod, context: pods.execute(pod, context))
     monkeypatch.setattr(ToolPod, "trigger_reentry", lambda pod, context, event, begun_in_try: event)
