@@ -58,15 +58,15 @@ class _Units:
 def main(arguments: Sequence[str]) -> int:
     units = _Units(Path(os.environ.get("LAB_NODE_ROOT", "/")) / UNITS)
     flags, wanted, words = set(), [], []
-    rest = list(arguments)
+    form, rest = "utc", list(arguments)
     while rest:
         word = rest.pop(0)
         if word in _FLAGS:
             flags.add(word)
         elif word in ("-p", "--property"):
             wanted += rest.pop(0).split(",")
-        elif word == "--timestamp=unix":
-            flags.add(word)
+        elif word in ("--timestamp=unix", "--timestamp=us+utc"):
+            form = word.partition("=")[2]
         elif word.startswith(("--property=", "-p")):
             wanted += word.removeprefix("--property=").removeprefix("-p").split(",")
         else:
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str]) -> int:
     if verb == "is-active":
         return _is_active(units, names, quiet=bool(flags & {"-q", "--quiet"}))
     if verb == "show":
-        return _show(units, names, wanted, bare="--value" in flags, unix="--timestamp=unix" in flags)
+        return _show(units, names, wanted, bare="--value" in flags, form=form)
     if verb in _JOBS and names:
         return max(_carry_out(units, verb, name, wait="--no-block" not in flags) for name in names)
     print(f"systemctl: the lab's stand-in does not know: systemctl {' '.join(arguments)}", file=sys.stderr)
@@ -109,7 +109,7 @@ def _carry_out(units: _Units, verb: str, name: str, *, wait: bool) -> int:
     return 0 if result == "success" else 1
 
 
-def _show(units: _Units, names: list[str], wanted: list[str], *, bare: bool, unix: bool) -> int:
+def _show(units: _Units, names: list[str], wanted: list[str], *, bare: bool, form: str) -> int:
     for name in names:
         found = units.properties(name)
         values = {
@@ -121,8 +121,8 @@ def _show(units: _Units, names: list[str], wanted: list[str], *, bare: bool, uni
             "LoadState": "loaded" if units.exists(name) else "not-found",
             "ActiveState": units.state(name),
             "SubState": found.get("SubState", "running" if units.state(name) == "active" else "dead"),
-            "ExecMainStartTimestamp": _shown(found.get("ExecMainStartTimestamp"), unix=unix),
-            "ActiveEnterTimestamp": _shown(found.get("ActiveEnterTimestamp"), unix=unix),
+            "ExecMainStartTimestamp": _shown(found.get("ExecMainStartTimestamp"), form),
+            "ActiveEnterTimestamp": _shown(found.get("ActiveEnterTimestamp"), form),
         }
         for key, value in values.items():
             if not wanted or key in wanted:
@@ -130,8 +130,11 @@ def _show(units: _Units, names: list[str], wanted: list[str], *, bare: bool, uni
     return 0
 
 
-def _shown(seconds: float | None, *, unix: bool) -> str:
-    """A time of systemd's: whole seconds; "" for never."""
+def _shown(seconds: float | None, form: str) -> str:
+    """A time of systemd's, `unix`, `utc` or `us+utc`; "" for never. Only the last tells more than whole seconds."""
     if not seconds:
         return ""
-    return f"@{int(seconds)}" if unix else time.strftime("%a %Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+    if form == "unix":
+        return f"@{int(seconds)}"
+    day = time.strftime("%a %Y-%m-%d %H:%M:%S", time.gmtime(seconds))
+    return f"{day}.{int(seconds % 1 * 1e6):06d} UTC" if form == "us+utc" else f"{day} UTC"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -33,7 +34,7 @@ _LOOK = r"""
 for file in "$1" "$2"; do
   if [ -e "$file" ]; then echo "$(stat -c '%a %U:%G %.9Y' "$file") $(sha256sum <"$file")"; else echo absent; fi
 done
-systemctl show k3s.service --timestamp=unix --property=ActiveState --property=ExecMainStartTimestamp
+systemctl show k3s.service --timestamp=us+utc --property=ActiveState --property=ExecMainStartTimestamp
 if [ -e "$1" ]; then sed -nE 's/^ *- *(identity):.*/- \1/p; s/^ *- *name: *//p' "$1"; fi
 for file in "$3" "$4"/*.yaml; do
   if [ -e "$file" ]; then printf '\036%s\n' "$file"; cat "$file"; fi
@@ -107,12 +108,17 @@ def managed(parts: dict[str, dict[str, Any]]) -> str:
 def _parse(server: str, text: str) -> tuple[File | None, File | None, Unit, tuple[str, ...]]:
     try:
         first, second, state, started, *names = text.splitlines()
-        unit = Unit(state.removeprefix("ActiveState="), float(started.partition("=@")[2] or 0))
         if not (state.startswith("ActiveState=") and started.startswith("ExecMainStartTimestamp=")):
             raise ValueError(state)
+        unit = Unit(state.removeprefix("ActiveState="), _moment(started.partition("=")[2]))
         return _file(first), _file(second), unit, tuple(name.removeprefix("- ") for name in names)
     except ValueError:
         raise UnreadableServer(f"{server} told of its encryption what cannot be read: {text[:80]!r}.") from None
+
+
+def _moment(shown: str) -> float:
+    """Seconds since 1970 with their fractions: a file may be changed and its reader started within one second."""
+    return datetime.strptime(shown, "%a %Y-%m-%d %H:%M:%S.%f UTC").replace(tzinfo=UTC).timestamp() if shown else 0.0
 
 
 def _file(line: str) -> File | None:

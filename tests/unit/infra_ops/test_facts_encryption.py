@@ -9,6 +9,7 @@ import pytest
 
 from infra_ops.facts import encryption as facts
 from infra_ops.facts import etcd
+from infra_ops.models.servers import Unit
 
 METRICS = """# HELP apiserver_encryption_config_controller_automatic_reload_last_timestamp_seconds [ALPHA]
 apiserver_encryption_config_controller_automatic_reload_last_timestamp_seconds{apiserver_id_hash="sha256:1",status="failure"} 9e+09
@@ -38,6 +39,25 @@ def test_a_node_tells_what_its_server_was_started_with(arguments: tuple[str, ...
     assert facts.file_started_with(node(*others, *arguments)) == facts.FILE
     assert facts.file_started_with(node(*others)) == ""
     assert facts.file_started_with({"metadata": {}}) == ""
+
+
+def test_a_start_in_the_second_of_the_last_change_comes_after_it() -> None:
+    """Or the server would be waited for as if it had not taken the file over, and never does so again."""
+    told = (
+        "600 root:root 1764012345.250000000 aa  -\n"
+        "absent\n"
+        "ActiveState=active\n"
+        "ExecMainStartTimestamp=Mon 2025-11-24 19:25:45.750000 UTC\n"
+        "- identity\n"
+    )
+    file, _, unit, _ = facts._parse("rpi-1", told)
+    assert file is not None
+    assert unit.started - file.changed == 0.5
+
+
+def test_a_server_that_never_ran_was_never_started() -> None:
+    _, _, unit, _ = facts._parse("rpi-1", "absent\nabsent\nActiveState=inactive\nExecMainStartTimestamp=\n")
+    assert unit == Unit("inactive", 0.0)
 
 
 def test_parts_of_the_configuration_that_would_spoil_it_are_named() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -80,7 +81,7 @@ class Estate:
             self._withdraw(server, "unused", write)
         seen = self.seen(server)
         if bool(seen.started_with) != bool(new):
-            restart(self.servers, server, seen.unit.started + 1, write)
+            restart(self.servers, server, math.floor(seen.unit.started) + 1, write)
         _wait(
             lambda: self.list_of(server),
             lambda state: state == new,
