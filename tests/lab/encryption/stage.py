@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from infra_ops.clients.effects import Effects
 from infra_ops.clients.kv import Kv
+from infra_ops.models.encryption import Key, Providers, configuration
 from infra_ops.models.outcomes import Outcome, State
 from infra_ops.models.plans import Plan
 from infra_ops.operations.actions import carry_out, first_missing, refuse_third_states, take_back
@@ -20,6 +22,8 @@ from tests.lab.servers_of_k3s import NAS, SERVERS, K3sCluster
 from tests.lab.store.stage import Pages
 
 NAME = "secrets_encryption"
+FILE = "/etc/rancher/k3s/encryption-config.yaml"
+DROP_IN = "/etc/rancher/k3s/config.yaml.d/99-secrets-encryption.yaml"
 
 
 @dataclass
@@ -67,11 +71,29 @@ class Stage:
     def effects(self) -> Effects:
         return Effects(self.journal, still_allowed=lambda: None)
 
-    def make_secrets(self, count: int, namespace: str = "default") -> None:
+    def root(self, server: str, script: str) -> None:
+        """Runs a script on a server as root."""
+        done = self.k3s.ssh(server, f"sudo sh -ec '{script}'")
+        assert done.returncode == 0, done.stderr
+
+    def plant_a_key(self, server: str, letter: str, lists: Providers = ("identity", "key1")) -> None:
+        """A configuration that somebody made by hand, under the name that ours has."""
+        key = Key("key1", letter.encode() * 32, datetime.now(UTC))
+        self.k3s.disk(server, FILE).write_text(configuration(lists, {"key1": key}))
+        self.k3s.disk(server, FILE).chmod(0o600)
+        drop_in = self.k3s.disk(server, DROP_IN)
+        drop_in.parent.mkdir(exist_ok=True)
+        drop_in.write_text(f"kube-apiserver-arg+:\n- encryption-provider-config={FILE}\n")
+        self.root(server, "systemctl restart k3s")
+
+    def make_secrets(self, count: int, namespace: str = "default") -> dict[str, dict[str, str]]:
+        """What each of them holds."""
         rest = self.k3s.rest()
-        for number in range(count):
-            metadata = {"name": f"made-{number}", "namespace": namespace}
-            rest.create(f"/api/v1/namespaces/{namespace}/secrets", {"metadata": metadata, "data": {"n": "c2VjcmV0"}})
+        values = {f"made-{n}": {"n": base64.b64encode(f"secret {n}".encode()).decode()} for n in range(count)}
+        for name, data in values.items():
+            metadata = {"name": name, "namespace": namespace}
+            rest.create(f"/api/v1/namespaces/{namespace}/secrets", {"metadata": metadata, "data": data})
+        return values
 
     def raw(self) -> Counter[str]:
         """What stands at the beginning of each stored Secret."""
@@ -83,20 +105,24 @@ class Stage:
         """What each server's file lists, in words."""
         found = {}
         for server in SERVERS:
-            file = self.k3s.disk(server, "/etc/rancher/k3s/encryption-config.yaml")
+            file = self.k3s.disk(server, FILE)
             lines = file.read_text().splitlines() if file.exists() else []
             names = [line.split()[-1] for line in lines if "name:" in line or "identity" in line]
             found[server] = ", ".join("identity" if name == "{}" else name for name in names)
         return found
 
+    def keys(self) -> list[str]:
+        """The keys in the store."""
+        stored = self.kv.read_fields(PATH)
+        return sorted(stored.values) if stored else []
+
     def end_state(self) -> dict[str, Any]:
         """What a run leaves behind, in words that are equal after each."""
-        stored = self.kv.read_fields(PATH)
         folder = self.k3s.disk(NAS, str(self.k3s.inventory().off_cluster.path)) / "stratdata"  # type: ignore[union-attr]
         return {
             "lists": self.lists(),
             "raw": dict(self.raw()),
-            "keys": sorted(stored.values) if stored else [],
+            "keys": self.keys(),
             "copies": sorted(_kind(path.name) for path in folder.iterdir()) if folder.exists() else [],
             "left to do": [step.id for step in self.plan().steps],
             "answers": {server: self.k3s.answers(server) for server in SERVERS},
@@ -115,7 +141,3 @@ def _head(value: bytes) -> str:
 
 def _kind(name: str) -> str:
     return name.rstrip("0123456789") if name.startswith("before-") else name
-
-
-def journal_lines(stage: Stage) -> Iterator[str]:
-    yield from stage.journal.lines

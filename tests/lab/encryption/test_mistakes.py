@@ -4,47 +4,27 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import pytest
 
 from infra_ops.clients.effects import Effects
 from infra_ops.clients.kubernetes import Cluster
 from infra_ops.clients.lease import ChangeInProgress, ChangeLease
-from infra_ops.models.encryption import Key, configuration
 from infra_ops.models.outcomes import State
 from infra_ops.models.problems import Problem
 from infra_ops.operations.actions import carry_out
 from infra_ops.operations.encryption.copies import NoPlace
 from infra_ops.operations.encryption.operation import SecretsEncryption
 from infra_ops.operations.operation import Request
-from tests.lab.encryption.stage import Stage
+from tests.lab.encryption.stage import DROP_IN, FILE, Stage
 from tests.lab.servers_of_k3s import NAS
 
-FILE = "/etc/rancher/k3s/encryption-config.yaml"
-DROP_IN = "/etc/rancher/k3s/config.yaml.d/99-secrets-encryption.yaml"
 SNAPSHOTS = "/var/lib/rancher/k3s/server/db/snapshots"
 
 
 def refusal(stage: Stage) -> str:
     """The first sentence of preflight that is no pass."""
     return next(outcome.sentence() for outcome in stage.preflight() if outcome.state is not State.PASS)
-
-
-def root(stage: Stage, server: str, script: str) -> None:
-    done = stage.k3s.ssh(server, f"sudo sh -ec '{script}'")
-    assert done.returncode == 0, done.stderr
-
-
-def plant_a_key(stage: Stage, server: str, letter: str) -> None:
-    """A configuration that somebody made by hand, under the name that ours has."""
-    key = Key("key1", letter.encode() * 32, datetime.now(UTC))
-    stage.k3s.disk(server, FILE).write_text(configuration(("identity", "key1"), {"key1": key}))
-    stage.k3s.disk(server, FILE).chmod(0o600)
-    drop_in = stage.k3s.disk(server, DROP_IN)
-    drop_in.parent.mkdir(exist_ok=True)
-    drop_in.write_text(f"kube-apiserver-arg+:\n- encryption-provider-config={FILE}\n")
-    root(stage, server, "systemctl restart k3s")
 
 
 def test_each_mistake_is_refused_in_one_sentence(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,21 +46,21 @@ def test_each_mistake_is_refused_in_one_sentence(stage: Stage, monkeypatch: pyte
     for server in ("rpi-1", "rpi-2", "rpi-3"):
         stage.k3s.disk(server, "/var/lib/lab/k3s-version").write_text(before)
 
-    root(stage, "rpi-3", "systemctl stop k3s")
+    stage.root("rpi-3", "systemctl stop k3s")
     with monkeypatch.context() as patch:
         patch.setattr("infra_ops.operations.servers.RESTART_SECONDS", 3)  # nobody is starting it
         assert "the etcd members of rpi-3 are not healthy" in refusal(stage)
-    root(stage, "rpi-3", "systemctl start k3s")
+    stage.root("rpi-3", "systemctl start k3s")
 
-    plant_a_key(stage, "rpi-1", "a")
-    plant_a_key(stage, "rpi-2", "b")
+    stage.plant_a_key("rpi-1", "a")
+    stage.plant_a_key("rpi-2", "b")
     assert "a file of other bytes than ours (it lists identity, key1): the servers hold different keys" in refusal(
         stage
     )
-    root(stage, "rpi-1", f"chmod 644 {FILE}")
+    stage.root("rpi-1", f"chmod 644 {FILE}")
     assert f"{FILE} has mode 644 and belongs to root:root, not 600 and root" in refusal(stage)
     for server in ("rpi-1", "rpi-2"):
-        root(stage, server, f"rm {FILE} {DROP_IN}; systemctl restart k3s")
+        stage.root(server, f"rm {FILE} {DROP_IN}; systemctl restart k3s")
 
     stage.k3s.power(NAS, on=False)
     with pytest.raises(Problem, match=r"127\.0\.0\.1 cannot be reached by SSH"):
