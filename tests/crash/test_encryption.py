@@ -137,6 +137,6 @@ def test_killed_after_every_ansible_task_it_ends_as_an_undisturbed_run(stage: St
     assert set(found["raw"]) == {"secretbox:key1"}
     assert found | expected("key1", ["key1"]) == found
     deaths = dying_tasks.read_text().splitlines()
-    # Writing: 3 tasks a server. Restarting: 2; whoever comes again finds the restart done and waits for nothing.
-    assert len(deaths) == 5 * len(SERVERS)
+    # Writing: 4 tasks a server. Restarting: 2; whoever comes again finds the restart done and waits for nothing.
+    assert len(deaths) == 6 * len(SERVERS)
     print(f"\nenable: {len(deaths)} Ansible tasks, 0 divergences")

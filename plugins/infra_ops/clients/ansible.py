@@ -79,6 +79,10 @@ class Ansible:
         }
         _write(folder / "hosts.json", {"all": {"children": groups}})
         _write(folder / "variables.json", dict(variables))
+        # OpenSSH takes no key that others may read, and a mounted one is readable by the pod's group.
+        key = folder / "id_ed25519"
+        key.touch(mode=0o600)
+        key.write_bytes(ssh.private_key().read_bytes())
         argv = [
             str(Path(sys.executable).with_name("ansible-playbook")),
             *("-i", str(folder / "hosts.json")),
@@ -126,7 +130,7 @@ def _environment(folder: Path) -> dict[str, str]:
         "ANSIBLE_HOME": str(folder),
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_DEPRECATION_WARNINGS": "0",
-        "ANSIBLE_PRIVATE_KEY_FILE": str(ssh.private_key()),
+        "ANSIBLE_PRIVATE_KEY_FILE": str(folder / "id_ed25519"),
         "ANSIBLE_SSH_ARGS": " ".join(["-F none", *(f"-o {option}" for option in options)]),
     }
 
