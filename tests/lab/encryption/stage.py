@@ -7,6 +7,7 @@ import sqlite3
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from infra_ops.clients.effects import Effects
@@ -96,10 +97,8 @@ class Stage:
         return values
 
     def raw(self) -> Counter[str]:
-        """What stands at the beginning of each stored Secret."""
-        with sqlite3.connect(f"file:{self.k3s.api.database}?mode=ro", uri=True) as database:
-            rows = database.execute("SELECT value FROM kv WHERE key LIKE '/registry/secrets/%'")
-            return Counter(_head(bytes(value)) for (value,) in rows)
+        """By what how many stored Secrets were written."""
+        return writers(self.k3s.api.database)
 
     def lists(self) -> dict[str, str]:
         """What each server's file lists, in words."""
@@ -133,10 +132,18 @@ def bad(outcomes: list[Outcome]) -> list[str]:
     return [outcome.sentence() for outcome in outcomes if outcome.state is not State.PASS]
 
 
-def _head(value: bytes) -> str:
-    return (
-        ":".join(value.split(b":", 5)[2:5:2][i].decode() for i in (0, 1)) if value.startswith(b"k8s:enc:") else "plain"
-    )
+def writers(database: Path) -> Counter[str]:
+    """By what how many Secrets in the API server's datastore were written: `plain`, or provider and key."""
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as store:
+        rows = store.execute("SELECT value FROM kv WHERE key LIKE '/registry/secrets/%'")
+        return Counter(_writer(bytes(value)) for (value,) in rows)
+
+
+def _writer(value: bytes) -> str:
+    if not value.startswith(b"k8s:enc:"):
+        return "plain"
+    provider, _, key = value.split(b":", 5)[2:5]
+    return f"{provider.decode()}:{key.decode()}"
 
 
 def _kind(name: str) -> str:
