@@ -16,7 +16,6 @@ from lab.supervisor.service import ServiceError
 
 MANIFESTS = PROJECT / "include" / "manifests" / "infra-ops"
 MANAGER = "infra-ops"
-TOOLS = "infra-ops"  # the namespace of tool pods
 
 
 async def grant(lab: Lab, executor: Executor) -> None:
@@ -27,7 +26,7 @@ async def grant(lab: Lab, executor: Executor) -> None:
     try:
         async with Kube(lab.admin_kubeconfig) as kube:
             mounts = _workers_mounts(lab) if executor == "kubernetes" else ()
-            for item in (*_chart(), *_manifests(), *_local_worker(), *mounts, *_tools_mounts(lab)):
+            for item in (*_chart(), *_manifests(), *_local_worker(), *mounts, *tools_mounts(lab)):
                 await kube.apply(item, manager=MANAGER, force=True)
         accounts = (LOCAL_WORKER, SCHEDULER_ACCOUNT, TRIGGERER)
         await asyncio.gather(*(_write_kubeconfig(lab, name) for name in accounts))
@@ -107,10 +106,27 @@ def _workers_mounts(lab: Lab) -> Iterator[dict[str, Any]]:
     yield _item("PersistentVolumeClaim", NAMESPACE, LOGS_CLAIM, spec=storage)
 
 
-def _tools_mounts(lab: Lab) -> Iterator[dict[str, Any]]:
-    """What include/manifests/infra-ops/tool-pods refers to."""
-    yield _item("ConfigMap", TOOLS, "toolbox", data=airflow_environment.of_tools(lab))
-    yield from _described(lab, TOOLS)
+def tools_mounts(lab: Lab) -> Iterator[dict[str, Any]]:
+    """What each of include/manifests/infra-ops/tool-pods refers to, in its namespace and nowhere else."""
+    for file in sorted((MANIFESTS / "tool-pods").glob("*.yaml")):
+        pod = yaml.safe_load(file.read_text())
+        namespace, wanted = pod["metadata"]["namespace"], set(_referred(pod["spec"]))
+        toolbox = _item("ConfigMap", namespace, "toolbox", data=airflow_environment.of_tools(lab))
+        for item in (toolbox, *_described(lab, namespace)):
+            if (item["kind"], item["metadata"]["name"]) in wanted:
+                yield item
+
+
+def _referred(spec: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Kind and name of each ConfigMap and Secret that a pod reads its environment from or mounts."""
+    for container in spec["containers"]:
+        for source in container.get("envFrom", []):
+            yield "ConfigMap", source["configMapRef"]["name"]
+    for volume in spec.get("volumes", []):
+        if "configMap" in volume:
+            yield "ConfigMap", volume["configMap"]["name"]
+        if "secret" in volume:
+            yield "Secret", volume["secret"]["secretName"]
 
 
 def _described(lab: Lab, namespace: str) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra_ops.clients.kv import Kv
+from infra_ops.operations.encryption.proof import NAMESPACE
 from lab import credentials
 from lab.layout import Lab
 from lab.services import openbao
@@ -31,5 +32,6 @@ def stage(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         monkeypatch.setattr("infra_ops.operations.encryption.estate.Vault", lambda: vault)
         kv = Kv(vault, "infra")
         kv.delete("k3s/secrets_encryption")
-        k3s.rest().create("/api/v1/namespaces", {"metadata": {"name": "infra-ops"}})
+        for name in ("infra-ops", NAMESPACE):
+            k3s.rest().create("/api/v1/namespaces", {"metadata": {"name": name}})
         yield Stage(k3s, kv)

@@ -20,7 +20,8 @@ from infra_ops.operations.encryption.copies import snapshots
 from infra_ops.operations.encryption.estate import Estate
 from infra_ops.operations.servers import Write, refuse_lost_quorum
 
-SECRETS = "/api/v1/namespaces/infra-ops/secrets"
+NAMESPACE = "infra-ops-hardening"  # nobody but this area makes Secrets or starts pods there
+SECRETS = f"/api/v1/namespaces/{NAMESPACE}/secrets"
 CANARY = "encryption-canary"
 MARKER, PURPOSE = "infra-ops/marker", "infra-ops/encryption"
 COMPACTED = "has been compacted"
@@ -32,7 +33,7 @@ class TraceLeft(Problem):
 
 def planted(cluster: Cluster, key: str) -> Action:
     """The step that makes a Secret with a random marker while everything is still plain."""
-    step = Step("canary", f"Secret infra-ops/{CANARY}", f"none for {key}", "planted")
+    step = Step("canary", f"Secret {NAMESPACE}/{CANARY}", f"none for {key}", "planted")
 
     def look() -> str:
         return step.after if _canary(cluster).get(PURPOSE) == key else step.before
@@ -40,7 +41,7 @@ def planted(cluster: Cluster, key: str) -> Action:
     def plant() -> None:
         annotations = {MARKER: secrets.token_hex(16), PURPOSE: key}
         labels = {"app.kubernetes.io/part-of": "infra-ops"}
-        metadata = {"name": CANARY, "namespace": "infra-ops", "annotations": annotations, "labels": labels}
+        metadata = {"name": CANARY, "namespace": NAMESPACE, "annotations": annotations, "labels": labels}
         item = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque"}
         if _canary(cluster):
             cluster.replace(f"{SECRETS}/{CANARY}", item)
@@ -101,7 +102,7 @@ def _needle(cluster: Cluster, way: Way) -> bytes:
         return prefix(way.old)
     marker = _canary(cluster).get(MARKER, "")
     if not marker:
-        raise TraceLeft(f"The Secret infra-ops/{CANARY} has lost its marker, so nothing can be searched for.")
+        raise TraceLeft(f"The Secret {NAMESPACE}/{CANARY} has lost its marker, so nothing can be searched for.")
     return marker.encode()
 
 
