@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -96,7 +97,15 @@ class Stage:
         file, secret = self.work / "ansible/vars/vault.yml", self.work.parent / "password"
         file.parent.mkdir(exist_ok=True)
         secret.write_text(password)
-        argv = ["ansible-vault", "encrypt", "--vault-id", f"{label}@{secret}", "--output", str(file), "-"]
+        argv = [
+            str(Path(sys.executable).with_name("ansible-vault")),
+            "encrypt",
+            "--vault-id",
+            f"{label}@{secret}",
+            "--output",
+            str(file),
+            "-",
+        ]
         subprocess.run(argv, input=b"vault_other: value\n", check=True, capture_output=True)
         self.commit("A vault")
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -130,7 +131,13 @@ def test_the_users_own_command_opens_what_came_from_the_store(stage: Stage) -> N
     assert home
     stage.write({"ansible/vars/vault.yml": home.values["file"]})
     environment = {**os.environ, "VAULT_TOKEN": stage.token, "ANSIBLE_VAULT_ID_MATCH": "true"}
-    argv = ["ansible-vault", "view", "--vault-id", "lab@ansible/vault-password-client", "ansible/vars/vault.yml"]
+    argv = [
+        str(Path(sys.executable).with_name("ansible-vault")),
+        "view",
+        "--vault-id",
+        "lab@ansible/vault-password-client",
+        "ansible/vars/vault.yml",
+    ]
     result = subprocess.run(argv, cwd=stage.work, env=environment, capture_output=True, text=True)
     assert yaml.safe_load(result.stdout) == {
         "vault_pihole_admin_password": VALUES["pihole_admin"],
