@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from infra_ops.models.outcomes import State
 from tests.lab.encryption.readers import Readers
 from tests.lab.encryption.stage import Stage, bad
 from tests.lab.servers_of_k3s import SERVERS, wait_until
 
 
+@pytest.mark.timeout(1200)
 def test_from_plain_to_encrypted_to_rotated_and_back(stage: Stage) -> None:
     values = stage.make_secrets(30)
     with Readers(stage.k3s, "default", values) as readers:

@@ -83,7 +83,8 @@ class SecretsEncryption:
         way = self._way()
         if way is None or self._estate.written(self._estate.first).get(way.first, 0):
             return []
-        return [*work.groups["introduce"], *work.groups["encrypt"]]
+        taken = [*work.groups["introduce"], *work.groups["encrypt"]]
+        return [stages.with_rests(self._estate, action) for action in taken]
 
     def standing(self) -> list[Outcome]:
         """What a run that only plans measures: the same as after its work, for the key that is in force now."""

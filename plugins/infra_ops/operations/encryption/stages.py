@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from infra_ops.clients.effects import Effects
 from infra_ops.models.encryption import NONE, Providers, Way, words
 from infra_ops.models.plans import Step
@@ -12,6 +14,20 @@ from infra_ops.operations.encryption.estate import Estate
 def taken(estate: Estate, way: Way, place: int, name: str) -> list[Action]:
     """The steps, one a server, from the list at `place` of the way to the one after it. They lead back, too."""
     return [_taken(estate, way, place, name, server) for server in estate.servers.names]
+
+
+def with_rests(estate: Estate, action: Action) -> Action:
+    """The same for taking back: a server that has no list any more, but still its keys, is not back yet."""
+    server = action.step.id.partition(".")[2]
+
+    def look() -> str:
+        if action.step.before == words(NONE):
+            seen = estate.seen(server)
+            if seen.file or seen.drop_in:
+                return action.step.after
+        return action.look()
+
+    return replace(action, look=look)
 
 
 def _taken(estate: Estate, way: Way, place: int, name: str, server: str) -> Action:
