@@ -80,9 +80,13 @@ def file_started_with(node: dict[str, Any]) -> str:
 
 
 def manages(node: dict[str, Any]) -> bool:
-    """Whether K3s on this node was started with `secrets-encryption`."""
-    words = _arguments(node)
-    return "--secrets-encryption" in words or "--secrets-encryption=true" in words
+    """Whether K3s on this node was started with `secrets-encryption`; the last mention counts."""
+    words, found = _arguments(node), False
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        name, _, value = word.partition("=")
+        if name == "--secrets-encryption":
+            found = (value or after) != "false"
+    return found
 
 
 def _arguments(node: dict[str, Any]) -> list[str]:

@@ -42,8 +42,8 @@ class Managed:
     """What one server has of it.
 
     `stage` and `noted` (a sha256) are what K3s says on its Node, `listed` and `sha256` those of K3s' own file there.
-    `switched_by` is the part of the K3s configuration with `secrets-encryption: true`, `in_process` whether the K3s that
-    runs was started with it.
+    `switched_by` is the part of the K3s configuration with `secrets-encryption: true`, `in_process` whether the process
+    was started with it.
     """
 
     server: str

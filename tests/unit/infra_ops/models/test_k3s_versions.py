@@ -33,6 +33,11 @@ def test_a_managed_cluster_with_a_defect_is_refused_by_its_name() -> None:
     assert route("v1.35.4+k3s1", KNOWN, here="managed").name == "managed"
 
 
+def test_what_is_there_already_goes_on_as_it_began() -> None:
+    assert route("v1.35.3+k3s1", KNOWN, here="file").name == "file"
+    assert route("v1.32.2+k3s1", KNOWN, here="file").why == "our own file encrypts here already"
+
+
 @pytest.mark.parametrize("version", ["v1.25.4+k3s1", "v1.32.2", "v1.32.2+rke2r1", ""])
 def test_a_version_without_a_route_is_refused(version: str) -> None:
     with pytest.raises(NoRoute):
