@@ -73,7 +73,7 @@ class ByK3s(Road[ManagedWay]):
         keys = checks.keys_in_use(lists)
         if not keys:
             return ManagedWay(IDENTITY, canary=True)
-        canary = proof.is_planted(self.estate.servers.cluster, CANARY)
+        canary = proof.is_planted(managed.reader(self.estate), CANARY)
         if len(keys) > 1:
             return ManagedWay(keys[0], canary)
         (key,) = keys
@@ -104,7 +104,7 @@ class ByK3s(Road[ManagedWay]):
         steps["back_up"] = [
             *self.etcdctls(),
             self.token(),
-            *([proof.planted(estate.servers.cluster, CANARY)] if plain and way.canary else []),
+            *([proof.planted(managed.reader(estate), CANARY)] if plain and way.canary else []),
             *self.snapshot(f"before-{way.wish}-{copies.slug('plain' if plain else way.old)}"),
         ]
         if plain:

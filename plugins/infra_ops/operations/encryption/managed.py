@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from infra_ops.checks import managed_encryption as checks
 from infra_ops.checks.encryption import unsafe
 from infra_ops.clients.effects import Effects
+from infra_ops.clients.kubernetes import Cluster
+from infra_ops.clients.retries import Patience
 from infra_ops.clients.ssh import Answer
 from infra_ops.facts import etcd
 from infra_ops.facts.managed_encryption import read_managed
@@ -63,6 +65,14 @@ def key_in_use(seen: Mapping[str, Managed]) -> str:
     """The newest key with which a server writes; "" for none."""
     lists = {name: state for name, each in seen.items() if not isinstance(state := checks.in_force(each), str)}
     return next(reversed(checks.keys_in_use(lists)), "")
+
+
+def reader(estate: Estate) -> Cluster:
+    """The API of a server that reads what the newest key wrote: until all are restarted, the common address may not."""
+    seen = look_at_all(estate)
+    key = key_in_use(seen)
+    name = next((name for name, each in seen.items() if key and each.in_process and writes(each.listed) == key), "")
+    return estate.servers.api(name, patience=Patience.through_a_restart()) if name else estate.servers.cluster
 
 
 def switch(estate: Estate, server: str, state: str, *, check: bool = False) -> None:
