@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from infra_ops.clients.ansible import Ansible
 from infra_ops.clients.effects import Effects
 from infra_ops.models.outcomes import State
 from infra_ops.models.problems import Refusal
@@ -109,7 +110,11 @@ def test_from_plain_to_encrypted_to_rotated(managed: Managed) -> None:
 def test_taken_back_before_anything_is_written_with_a_key(managed: Managed) -> None:
     stage = managed.stage
     plan = stage.run(groups=("back_up", "introduce"))
+    ansible = Ansible(stage.k3s.inventory())
+    assert ansible.play("switch_managed_encryption", "rpi-1", {"state": "present"}) == 0  # it is there already
+    assert stage.k3s.disk("rpi-1", DROP_IN).stat().st_mode & 0o777 == 0o600
     assert stage.undo(plan)
+    assert ansible.play("switch_managed_encryption", "rpi-1", {"state": "absent"}) == 0
     assert managed.lists() == dict.fromkeys(SERVERS, ())
     assert not any(stage.k3s.disk(server, DROP_IN).exists() for server in SERVERS)
     assert all(stage.k3s.answers(server) for server in SERVERS)
