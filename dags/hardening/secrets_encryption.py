@@ -19,6 +19,12 @@ runbook rotates the key. Each first list means one restart of K3s a server; the 
 
 `force` rotates a key that is not due. `disable` leads back to plain Secrets, without losing one.
 
+K028 names the route and why. *file*: an EncryptionConfiguration of ours, on any version. *managed*: where K3s encrypts
+already, or where nothing does and its version does it well, K3s makes the key (`k3s secrets-encrypt`), hands it to its
+servers in the datastore and rewrites the Secrets; no key of ours is made, and the first run restarts each server twice.
+Between the rotation on one server and the restart of another, within `encrypt`, that other one cannot read Secrets, so
+choose a quiet hour for it and write no Secret meanwhile. `disable` is refused there.
+
 Snapshots and Velero backups from before stay readable until they expire: rotate credentials after this, not before.
 
 #### Triage
@@ -27,7 +33,9 @@ Snapshots and Velero backups from before stay readable until they expire: rotate
   *Other bytes than ours*: two servers hold different keys (docs/real-cluster.md, The key of the Secrets).
 - `back_up`: *cannot be reached*: the machine under `off_cluster` in include/cluster.yaml, or its host key.
 - `introduce`: *does not start*: the sentence ends in K3s' own last words. `undo` takes the server's part away again.
-- `encrypt`: *has not taken over*: that server's journal says why it does not like the file.
+- `encrypt`: *has not taken over*: that server's journal says why it does not like the file. Managed: *is not
+  restarted*: a Secret was written on the server named while K3s rotated; move it as the sentence says, then run again.
+  *Has not ended its rewriting*, *made no key*: the journal of that server says why; restart nothing before you read it.
 - `rewrite`: safe to clear; what is written already is not written twice.
 - `prove`: *still has traces*: something wrote plain values after all; run it again and look at what K022 says.
 - `forget`: *are written with*: the old key is still needed; run `rewrite` again.

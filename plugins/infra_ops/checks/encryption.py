@@ -165,7 +165,7 @@ class Judge:
         seen = ", ".join(f"{name} {'healthy' if good else 'not healthy'}" for name, good in sorted(healthy.items()))
         return self.outcome("K027", server, "a quorum without it", seen, lost_without(server, healthy))
 
-    def versions(self, versions: Mapping[str, str], known: K3sEncryption, *, is_managed: bool) -> Outcome:
+    def versions(self, versions: Mapping[str, str], known: K3sEncryption, *, here: str) -> Outcome:
         """K028: all servers run one version of K3s, and there is a safe route for it."""
         seen, expected = (
             ", ".join(f"{name} {version}" for name, version in sorted(versions.items())),
@@ -174,7 +174,7 @@ class Judge:
         if len(found := set(versions.values())) > 1:
             return self.outcome("K028", "servers", expected, seen, "finish the upgrade first")
         try:
-            chosen = route(found.pop(), known, is_managed=is_managed)
+            chosen = route(found.pop(), known, here=here)
         except NoRoute as refusal:
             return self.outcome("K028", "servers", expected, seen, str(refusal))
         return self.outcome("K028", "servers", expected, f"{seen}; route {chosen.name}, because {chosen.why}")

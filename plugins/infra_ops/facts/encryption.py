@@ -25,6 +25,7 @@ CONFIG = "/etc/rancher/k3s/config.yaml"
 DROP_INS = "/etc/rancher/k3s/config.yaml.d"
 DROP_IN = f"{DROP_INS}/99-secrets-encryption.yaml"
 FLAG = "encryption-provider-config"
+NODE_ARGS = "k3s.io/node-args"
 RELOADED = re.compile(
     r"^apiserver_encryption_config_controller_automatic_reload_last_timestamp_seconds\{(.*)\} (\S+)$", re.MULTILINE
 )
@@ -54,7 +55,7 @@ def read_encryption(machine: Machine, api: Cluster, node: dict[str, Any]) -> Enc
     told = machine.run("sudo", "sh", "-c", _LOOK, "sh", FILE, DROP_IN, CONFIG, DROP_INS).text
     head, *rest = told.split("\x1e")
     file, drop_in, unit, providers = _parse(machine.name, head)
-    parts = _parts(machine.name, rest)
+    parts = parts_of_config(machine.name, rest)
     started_with = file_started_with(node)
     return Encrypting(
         server=machine.name,
@@ -65,18 +66,32 @@ def read_encryption(machine: Machine, api: Cluster, node: dict[str, Any]) -> Enc
         started_with=started_with,
         reloaded=reloaded(api.text("/metrics")) if started_with else 0.0,
         foreign=foreign(parts),
-        managed=managed(parts),
+        managed=managed(parts) or (NODE_ARGS if manages(node) else ""),
     )
 
 
 def file_started_with(node: dict[str, Any]) -> str:
     """The EncryptionConfiguration that K3s on this node gave its API server when it started; "" for none."""
-    arguments = json.loads(node["metadata"].get("annotations", {}).get("k3s.io/node-args", "[]"))
-    for word in arguments:
-        name, _, value = str(word).rpartition("kube-apiserver-arg=")[2].removeprefix("--").partition("=")
+    for word in _arguments(node):
+        name, _, value = word.rpartition("kube-apiserver-arg=")[2].removeprefix("--").partition("=")
         if name == FLAG:
             return value
     return ""
+
+
+def manages(node: dict[str, Any]) -> bool:
+    """Whether K3s on this node was started with `secrets-encryption`; the last mention counts."""
+    words, found = _arguments(node), False
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        name, _, value = word.partition("=")
+        if name == "--secrets-encryption":
+            found = (value or after) != "false"
+    return found
+
+
+def _arguments(node: dict[str, Any]) -> list[str]:
+    found = json.loads((node["metadata"].get("annotations") or {}).get(NODE_ARGS, "[]"))
+    return [str(word) for word in found]
 
 
 def reloaded(metrics: str) -> float:
@@ -101,8 +116,9 @@ def foreign(parts: dict[str, dict[str, Any]]) -> str:
 
 
 def managed(parts: dict[str, dict[str, Any]]) -> str:
-    """The part that has K3s manage encryption by itself (`secrets-encryption: true`); "" for none."""
-    return next((name for name, content in parts.items() if content.get("secrets-encryption") is True), "")
+    """The part that has K3s manage encryption by itself (`secrets-encryption: true`); the last that says anything."""
+    said = [(name, content["secrets-encryption"]) for name, content in parts.items() if "secrets-encryption" in content]
+    return said[-1][0] if said and said[-1][1] is True else ""
 
 
 def _parse(server: str, text: str) -> tuple[File | None, File | None, Unit, tuple[str, ...]]:
@@ -110,13 +126,13 @@ def _parse(server: str, text: str) -> tuple[File | None, File | None, Unit, tupl
         first, second, state, started, *names = text.splitlines()
         if not (state.startswith("ActiveState=") and started.startswith("ExecMainStartTimestamp=")):
             raise ValueError(state)
-        unit = Unit(state.removeprefix("ActiveState="), _moment(started.partition("=")[2]))
+        unit = Unit(state.removeprefix("ActiveState="), moment(started.partition("=")[2]))
         return _file(first), _file(second), unit, tuple(name.removeprefix("- ") for name in names)
     except ValueError:
         raise UnreadableServer(f"{server} told of its encryption what cannot be read: {text[:80]!r}.") from None
 
 
-def _moment(shown: str) -> float:
+def moment(shown: str) -> float:
     """Seconds since 1970 with their fractions: a file may be changed and its reader started within one second."""
     return datetime.strptime(shown, "%a %Y-%m-%d %H:%M:%S.%f UTC").replace(tzinfo=UTC).timestamp() if shown else 0.0
 
@@ -128,7 +144,7 @@ def _file(line: str) -> File | None:
     return File(mode, owner, digest, float(changed))
 
 
-def _parts(server: str, blocks: list[str]) -> dict[str, dict[str, Any]]:
+def parts_of_config(server: str, blocks: list[str]) -> dict[str, dict[str, Any]]:
     """K3s' configuration by file; it may hold tokens, which stay here."""
     parts = {}
     for block in blocks:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from infra_ops.models.encryption import IDENTITY, PROVIDER
+from infra_ops.models.encryption import IDENTITY
+from infra_ops.models.managed_encryption import writer
 from infra_ops.models.problems import Problem
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ ETCDCTL = (
 )
 SECRETS = "/registry/secrets/"
 MARK = b"k8s:enc:"
+# Up to the next colon, but for the moment in what K3s calls a key: aescbckey-2026-03-09T09:46:54+01:00
+NAME = re.compile(rb"[^:]*-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)(?=:)|[^:]*")
 # Of each value only the beginning leaves the server: 60 bytes, enough for the name of a key and too few for a secret
 # behind the head of an object. `--consistency=s` reads what this member has, not what the leader says.
 _SCAN = """
@@ -70,12 +74,12 @@ def parse_scan(server: str, lines: Iterable[str]) -> dict[str, str]:
 
 
 def _writer(start: bytes) -> str:
-    """`k8s:enc:<provider>:v1:<key name>:`; K3s' own names of keys hold colons, so the name is not cut here."""
+    """`k8s:enc:<provider>:v1:<key name>:`, where K3s' own names of keys hold colons."""
     if not start.startswith(MARK):
         return IDENTITY
     provider, _, rest = start.removeprefix(MARK).partition(b":v1:")
-    name = rest.partition(b":")[0].decode(errors="replace")
-    return name if provider == PROVIDER.encode() else f"{provider.decode(errors='replace')}:{name}"
+    found = NAME.match(rest)
+    return writer(provider.decode(errors="replace"), found[0].decode(errors="replace") if found else "")
 
 
 def counted(found: dict[str, str]) -> Counter[str]:
@@ -85,8 +89,20 @@ def counted(found: dict[str, str]) -> Counter[str]:
 
 def revision(machine: Machine) -> int:
     """The newest revision that this member has."""
+    return _status(machine)[0]
+
+
+def leads(machine: Machine) -> bool:
+    """Whether this member is the leader."""
+    _, member, leader = _status(machine)
+    return member == leader
+
+
+def _status(machine: Machine) -> tuple[int, int, int]:
+    """Revision, the member's own id, and the leader's as it knows it."""
     answer = machine.run(*ETCDCTL, "endpoint", "status", "-w", "json")
     try:
-        return int(json.loads(answer.text)[0]["Status"]["header"]["revision"])
+        found = json.loads(answer.text)[0]["Status"]
+        return int(found["header"]["revision"]), int(found["header"]["member_id"]), int(found["leader"])
     except (ValueError, LookupError, TypeError):
         raise UnreadableDatastore(f"`etcdctl endpoint status` on {machine.name} told {answer.text[:80]!r}.") from None

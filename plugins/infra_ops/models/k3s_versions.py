@@ -19,6 +19,7 @@ RELOADS_FROM = (1, 26)
 Release = Annotated[str, Field(pattern=rf"^{PATTERN.pattern}$")]
 Minor = Annotated[str, Field(pattern=r"^\d+\.\d+$")]
 Number = tuple[int, int, int, int]
+RouteName = Literal["managed", "file"]
 
 
 class NoRoute(Refusal):
@@ -62,7 +63,7 @@ class K3sEncryption(Document):
 class Route:
     """How to encrypt: by K3s' own tool (`managed`) or by a plain EncryptionConfiguration (`file`), and why so."""
 
-    name: Literal["managed", "file"]
+    name: RouteName
     why: str
 
 
@@ -75,24 +76,27 @@ def number(version: str) -> Number:
     return first, second, third, build
 
 
-def route(version: str, known: K3sEncryption, *, is_managed: bool) -> Route:
-    """The route for servers that all run this version. `is_managed`: K3s' own tool has encrypted here before.
+def route(version: str, known: K3sEncryption, *, here: str) -> Route:
+    """The route for servers that all run this version. `here` names the one by which something is there already, or "".
 
-    Whoever is managed already cannot change over; everybody else goes the way that is safe. Raises NoRoute.
+    Nobody changes over from one to the other: K3s knows nothing of our keys, nor its servers of each other's files.
+    Whoever begins goes the way that is safe. Raises NoRoute.
     """
     release = number(version)
     since = known.managed_from.get(f"{release[0]}.{release[1]}")
     biting = [defect for defect in known.defects if defect.bites(release) and not defect.borne]
-    if is_managed:
+    if here == "managed":
         if biting:
             raise NoRoute(
                 f"K3s manages encryption here, and with {version} {biting[0].says} ({biting[0].source}): upgrade first."
             )
         return Route("managed", "K3s manages encryption here already")
-    if since and release >= number(since.version) and not biting:
+    if not here and since and release >= number(since.version) and not biting:
         return Route("managed", f"{version} can enable it on a running cluster ({since.source})")
     if release[:2] < RELOADS_FROM:
         raise NoRoute(f"With {version} the API server takes no changed key over without a restart: upgrade first.")
+    if here:
+        return Route("file", "our own file encrypts here already")
     if since is None or release < number(since.version):
         first = f"; {since.version} is the first that can ({since.source})" if since else ""
         return Route("file", f"`k3s secrets-encrypt enable` of {version} cannot serve a running cluster{first}")

@@ -47,6 +47,7 @@ class Readers:
     def _read(self, server: str) -> None:
         url = f"{self.k3s.url(server)}/api/v1/namespaces/{self.namespace}/secrets"
         with requests.Session() as session:
+            session.trust_env = False  # or REQUESTS_CA_BUNDLE would count for more
             session.verify = str(self.k3s.ca)
             session.headers["Authorization"] = f"Bearer {self.k3s.token}"
             while not self._stop.wait(PAUSE):

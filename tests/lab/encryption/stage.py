@@ -17,7 +17,8 @@ from infra_ops.models.outcomes import Outcome, State
 from infra_ops.models.plans import Plan
 from infra_ops.operations.actions import carry_out, first_missing, refuse_third_states, take_back
 from infra_ops.operations.encryption.keys import PATH
-from infra_ops.operations.encryption.operation import GROUPS, SecretsEncryption
+from infra_ops.operations.encryption.operation import SecretsEncryption
+from infra_ops.operations.encryption.road import GROUPS
 from infra_ops.operations.operation import Request
 from tests.lab.servers_of_k3s import NAS, SERVERS, K3sCluster
 from tests.lab.store.stage import Pages

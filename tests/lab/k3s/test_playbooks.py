@@ -37,6 +37,11 @@ def test_the_configuration_comes_and_goes(ansible: Ansible, k3s: K3sCluster) -> 
     assert not k3s.disk(SERVER, FILE).exists()
 
 
+def test_the_switch_of_k3s_own_encryption_goes_on_and_off(ansible: Ansible) -> None:
+    assert [count > 0 for count in converge(ansible, "switch_managed_encryption", state="present")] == [True, True, False]
+    assert converge(ansible, "switch_managed_encryption", state="absent") == [1, 1, 0]
+
+
 def test_a_server_is_restarted_once(ansible: Ansible) -> None:
     assert converge(ansible, "restart_server", started_before=int(time.time())) == [0, 1, 0]
 
@@ -51,5 +56,6 @@ def test_etcdctl_is_brought(ansible: Ansible, k3s: K3sCluster, tmp_path: Path) -
 
 
 def test_no_playbook_is_left_out() -> None:
-    tried = {"write_encryption_config", "withdraw_encryption_config", "restart_server", "install_etcdctl"}
+    tried = {"write_encryption_config", "withdraw_encryption_config", "switch_managed_encryption"}
+    tried |= {"restart_server", "install_etcdctl"}
     assert {path.stem for path in (ROOT / "playbooks").glob("*.yml")} == tried

@@ -41,6 +41,21 @@ def test_a_node_tells_what_its_server_was_started_with(arguments: tuple[str, ...
     assert facts.file_started_with({"metadata": {}}) == ""
 
 
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        ((), False),
+        (("--secrets-encryption",), True),
+        (("--secrets-encryption", "--debug"), True),
+        (("--secrets-encryption", "true"), True),
+        (("--secrets-encryption", "false"), False),
+        (("--secrets-encryption=true", "--secrets-encryption=false"), False),
+    ],
+)
+def test_a_node_tells_whether_k3s_encrypts_by_itself(arguments: tuple[str, ...], found: bool) -> None:
+    assert facts.manages(node(*arguments)) == found
+
+
 def test_a_start_in_the_second_of_the_last_change_comes_after_it() -> None:
     """Or the server would be waited for as if it had not taken the file over, and never does so again."""
     told = (
@@ -69,6 +84,7 @@ def test_parts_of_the_configuration_that_would_spoil_it_are_named() -> None:
     assert facts.foreign({**ours, later: {"kube-apiserver-arg": ["v=2"]}}).startswith(f"{later} replaces")
     assert facts.managed({facts.CONFIG: {"secrets-encryption": True}}) == facts.CONFIG
     assert facts.managed({facts.CONFIG: {"secrets-encryption": False}}) == ""
+    assert facts.managed({facts.CONFIG: {"secrets-encryption": True}, later: {"secrets-encryption": False}}) == ""
 
 
 def pair(key: str, value: bytes) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -136,6 +137,11 @@ def snapshots(server: Machine) -> list[Snapshot]:
         return parse_snapshots(server.run("sudo", "k3s", "etcd-snapshot", "ls").text)
     except UnreadableOutput as error:
         raise Problem(f"{server.name}: {error}.") from None
+
+
+def slug(name: str) -> str:
+    """A key's name as a part of a snapshot's, which becomes the name of a Kubernetes object."""
+    return re.sub("[^a-z0-9]+", "-", name.lower())
 
 
 def newest(server: Machine, prefix: str) -> Snapshot | None:

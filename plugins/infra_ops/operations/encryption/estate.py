@@ -13,6 +13,7 @@ from infra_ops.clients.retries import Patience
 from infra_ops.clients.vault import Vault
 from infra_ops.facts import encryption as facts
 from infra_ops.facts import etcd
+from infra_ops.facts.k3s import parse_version
 from infra_ops.models.encryption import Providers, configuration, shown, words
 from infra_ops.models.inventory import Inventory
 from infra_ops.models.problems import Problem, Refusal
@@ -64,6 +65,19 @@ class Estate:
     def lists(self) -> dict[str, Providers | str]:
         """Those of all servers."""
         return {server: self.list_of(server) for server in self.servers.names}
+
+    def versions(self) -> dict[str, str]:
+        """What K3s each server runs."""
+        return {
+            name: parse_version(self.servers.machine(name).run("k3s", "--version").text) for name in self.servers.names
+        }
+
+    def here(self) -> str:
+        """The route by which something is there already, "" for none. A single server with our file decides for all."""
+        found = [self.seen(server) for server in self.servers.names]
+        if any(each.file or each.drop_in or each.started_with for each in found):
+            return "file"
+        return "managed" if any(each.managed for each in found) else ""
 
     def written(self, server: str) -> dict[str, int]:
         """How many Secrets of this server's datastore are written by what."""

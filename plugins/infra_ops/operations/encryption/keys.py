@@ -39,7 +39,20 @@ class Keys:
         return {name.removeprefix("proved."): value for name, value in notes.items() if name.startswith("proved.")}
 
     def note(self, server: str, name: str) -> None:
-        self._kv.note(PATH, {f"proved.{server}": name})
+        self._note(f"proved.{server}", name)
+
+    def before(self) -> str:
+        """By what everything was written before K3s made its newest key; "" when it made none for us."""
+        return self._kv.notes(PATH).get("before", "")
+
+    def note_before(self, name: str) -> None:
+        self._note("before", name)
+
+    def _note(self, name: str, value: str) -> None:
+        """There is nothing to note it on where K3s has all the keys."""
+        if self._kv.read_fields(PATH) is None:
+            self._kv.write_fields(PATH, {}, replaces=0)
+        self._kv.note(PATH, {name: value})
 
 
 def stored(keys: Keys, name: str) -> Action:

@@ -7,16 +7,18 @@ snapshots stays there until they expire.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 from infra_ops.clients.effects import Effects
 from infra_ops.clients.kubernetes import Cluster, ClusterError
 from infra_ops.clients.ssh import Machine
 from infra_ops.facts import etcd
-from infra_ops.models.encryption import IDENTITY, Way, prefix
+from infra_ops.models.encryption import IDENTITY, prefix
+from infra_ops.models.managed_encryption import named
 from infra_ops.models.plans import Step
 from infra_ops.models.problems import Problem
 from infra_ops.operations.actions import Action
-from infra_ops.operations.encryption.copies import snapshots
+from infra_ops.operations.encryption.copies import slug, snapshots
 from infra_ops.operations.encryption.estate import Estate
 from infra_ops.operations.servers import Write, refuse_lost_quorum
 
@@ -31,12 +33,17 @@ class TraceLeft(Problem):
     """A new snapshot still holds something of the state before."""
 
 
+def is_planted(cluster: Cluster, key: str) -> bool:
+    """Whether there is a Secret with a random marker from when everything was plain."""
+    return _canary(cluster).get(PURPOSE) == key
+
+
 def planted(cluster: Cluster, key: str) -> Action:
     """The step that makes a Secret with a random marker while everything is still plain."""
     step = Step("canary", f"Secret {NAMESPACE}/{CANARY}", f"none for {key}", "planted")
 
     def look() -> str:
-        return step.after if _canary(cluster).get(PURPOSE) == key else step.before
+        return step.after if is_planted(cluster, key) else step.before
 
     def plant() -> None:
         annotations = {MARKER: secrets.token_hex(16), PURPOSE: key}
@@ -62,44 +69,46 @@ def _canary(cluster: Cluster) -> dict[str, str]:
     return dict(found["metadata"].get("annotations") or {})
 
 
-def proved(estate: Estate, way: Way) -> list[Action]:
-    """The steps, one a server, that make the member forget and search a new snapshot of it."""
-    return [_proved(estate, way, server) for server in estate.servers.names]
+def proved(estate: Estate, old: str, first: Callable[[], str], new: str) -> list[Action]:
+    """The steps, one a server, that make the member forget and search a new snapshot of it.
+
+    `old` wrote before, and `first` tells what writes now, which plans call `new`.
+    """
+    return [_proved(estate, old, first, new, server) for server in estate.servers.names]
 
 
-def _proved(estate: Estate, way: Way, server: str) -> Action:
-    step = Step(
-        f"proof.{server}", f"the datastore of {server}", "not proved", f"no trace of what was before {way.first}"
-    )
+def _proved(estate: Estate, old: str, first: Callable[[], str], new: str, server: str) -> Action:
+    step = Step(f"proof.{server}", f"the datastore of {server}", "not proved", f"no trace of what was before {new}")
 
     def look() -> str:
-        return step.after if estate.keys.noted().get(server) == way.first else step.before
+        return step.after if estate.keys.noted().get(server) == first() else step.before
 
     def do(effects: Effects) -> None:
-        _prove(estate, way, server, lambda what, call: effects.do(step.id, what, call))
+        _prove(estate, old, first(), server, lambda what, call: effects.do(step.id, what, call))
 
     return Action(step, look, do)
 
 
-def _prove(estate: Estate, way: Way, server: str, write: Write) -> None:
+def _prove(estate: Estate, old: str, first: str, server: str, write: Write) -> None:
     machine = estate.servers.machine(server)
     refuse_lost_quorum(estate.servers, server)  # a member that defragments answers nobody
     write("compact the datastore", lambda: _compact(machine))
     write(f"defragment the member of {server}", lambda: machine.run(*etcd.ETCDCTL, "defrag", seconds=600))
-    file = str(write("take a snapshot", lambda: _snapshot(machine, way.first)))
-    needle = _needle(estate.servers.cluster, way)
+    file = str(write("take a snapshot", lambda: _snapshot(machine, slug(first))))
+    needle = _needle(estate.servers.cluster, old, first)
     hits = machine.ask("sudo", "grep", "-a", "-c", "-F", "-f", "-", file, stdin=needle, seconds=600).text.strip()
     if hits != "0":
         raise TraceLeft(
             f"The snapshot {file} on {server} has {hits or 'an unknown number of'} traces of the state before."
         )
-    write("note that nothing is left", lambda: estate.keys.note(server, way.first))
+    write("note that nothing is left", lambda: estate.keys.note(server, first))
 
 
-def _needle(cluster: Cluster, way: Way) -> bytes:
+def _needle(cluster: Cluster, old: str, first: str) -> bytes:
     """What only values of the state before hold: the canary's marker, or the beginning of what the old key wrote."""
-    if way.old != IDENTITY and way.old != way.first:
-        return prefix(way.old)
+    if old not in (IDENTITY, first):
+        provider, name = named(old)
+        return prefix(name, provider)
     marker = _canary(cluster).get(MARKER, "")
     if not marker:
         raise TraceLeft(f"The Secret {NAMESPACE}/{CANARY} has lost its marker, so nothing can be searched for.")

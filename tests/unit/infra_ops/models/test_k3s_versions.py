@@ -23,17 +23,22 @@ KNOWN = include.k3s_encryption()
     ],
 )
 def test_a_version_has_its_route_and_the_reason(version: str, name: str, why: str) -> None:
-    found = route(version, KNOWN, is_managed=False)
+    found = route(version, KNOWN, here="")
     assert (found.name, why in found.why) == (name, True), found.why
 
 
 def test_a_managed_cluster_with_a_defect_is_refused_by_its_name() -> None:
     with pytest.raises(NoRoute, match=r"with v1.34.3\+k3s3 a rotation of keys that a crash .* \(k3s-io/k3s#13763\)"):
-        route("v1.34.3+k3s3", KNOWN, is_managed=True)
-    assert route("v1.35.4+k3s1", KNOWN, is_managed=True).name == "managed"
+        route("v1.34.3+k3s3", KNOWN, here="managed")
+    assert route("v1.35.4+k3s1", KNOWN, here="managed").name == "managed"
+
+
+def test_what_is_there_already_goes_on_as_it_began() -> None:
+    assert route("v1.35.3+k3s1", KNOWN, here="file").name == "file"
+    assert route("v1.32.2+k3s1", KNOWN, here="file").why == "our own file encrypts here already"
 
 
 @pytest.mark.parametrize("version", ["v1.25.4+k3s1", "v1.32.2", "v1.32.2+rke2r1", ""])
 def test_a_version_without_a_route_is_refused(version: str) -> None:
     with pytest.raises(NoRoute):
-        route(version, KNOWN, is_managed=False)
+        route(version, KNOWN, here="")
