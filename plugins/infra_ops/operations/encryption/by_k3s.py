@@ -69,8 +69,8 @@ class ByK3s(Road[ManagedWay]):
         if self.request.params.get("disable"):
             if keys:
                 raise Refusal(
-                    "K3s manages the encryption here, and its way back to plain values is not carried out: it was never "
-                    "rehearsed. Go by https://docs.k3s.io/cli/secrets-encrypt, Disable."
+                    "K3s manages the encryption here, and its way back to plain values is not carried out: it was "
+                    "never rehearsed. Go by https://docs.k3s.io/cli/secrets-encrypt, Disable."
                 )
             return None
         if not keys:
