@@ -48,7 +48,7 @@ class ByK3s(Road[ManagedWay]):
         judge, seen = self.judge(), self._all()
         key = managed.key_in_use(seen)
         if not key:
-            return [*checks.sound(judge, seen), *self.held("a key")]
+            return [*checks.sound(judge, seen), *self.held(IDENTITY if self.request.params.get("disable") else "a key")]
         return [
             *checks.same(judge, seen, key),
             *self.held(key),
@@ -59,11 +59,6 @@ class ByK3s(Road[ManagedWay]):
 
     def wish(self) -> ManagedWay | None:
         """What was begun is ended before anything is begun. Raises Refusal."""
-        if self.request.params.get("disable"):
-            raise Refusal(
-                "K3s manages the encryption here, and its way back to plain values is not carried out: it was never "
-                "rehearsed. Go by https://docs.k3s.io/cli/secrets-encrypt, Disable."
-            )
         lists = {}
         for name, seen in self._all().items():
             state = checks.in_force(seen)
@@ -71,6 +66,13 @@ class ByK3s(Road[ManagedWay]):
                 raise Refusal(f"{name} is not understood: {state}.")
             lists[name] = state
         keys = checks.keys_in_use(lists)
+        if self.request.params.get("disable"):
+            if keys:
+                raise Refusal(
+                    "K3s manages the encryption here, and its way back to plain values is not carried out: it was "
+                    "never rehearsed. Go by https://docs.k3s.io/cli/secrets-encrypt, Disable."
+                )
+            return None
         if not keys:
             return ManagedWay(IDENTITY, canary=True)
         canary = proof.is_planted(managed.reader(self.estate), CANARY)
@@ -117,6 +119,8 @@ class ByK3s(Road[ManagedWay]):
         return steps
 
     def why_nothing(self, way: ManagedWay | None) -> str:
+        if way is None:
+            return "Secrets are plain, as they shall be."
         key = managed.key_in_use(self._all())
         moment = made(key)
         due = f" It is of {moment:%Y-%m-%d} and due a year later." if moment else ""

@@ -87,6 +87,7 @@ def test_a_key_is_rotated_when_it_is_due_or_somebody_says_so(monkeypatch: pytest
 def test_leading_back_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Refusal, match=r"its way back to plain values is not carried out.*Disable"):
         way(monkeypatch, TODAY, TODAY, TODAY, disable=True)
+    assert way(monkeypatch, "", "", IDENTITY, disable=True) is None
 
 
 def follow(monkeypatch: pytest.MonkeyPatch, server: str, used: dict[str, int]) -> list[str]:
