@@ -202,9 +202,10 @@ BORNE_AT_SERVICE = {
     "postgres": {"once": set(Kind) - {Kind.LOCKED}, "always": {Kind.SLOW, Kind.LOST}},
     # asked for the proof's logins only, none of which is repeated
     "flower": {"once": {Kind.SLOW}, "always": {Kind.SLOW}},
-    "grafana": _SWAP,
     "pihole": _SWAP,
-    # what follows the request that sets the password cannot be told from it and is hit too
+    # what follows the request that sets the password cannot be told from it and is hit too; so is that by which Grafana
+    # forgets wrong logins
+    "grafana": _SWAP | {"always": {Kind.SLOW}},
     "synology": _SWAP | {"always": {Kind.SLOW}},
     "airflow": _SWAP,
 }
@@ -265,7 +266,10 @@ def test_a_lost_answer_to_any_write_is_borne(fresh: Fresh, target: str, place: s
         return Rule(kind=Kind.LOST, methods=WRITES, skip=number, times=1)
 
     outcomes = walked(fresh, target, place, lost)
-    assert [str(outcome) for outcome in outcomes] == ["borne"] * WRITTEN[place][target]
+    expected = ["borne"] * WRITTEN[place][target]
+    if (place, target) == ("store", "grafana"):
+        expected[3] = "second run"  # of the proof's step it is the second effect: Grafana has forgotten wrong logins
+    assert [str(outcome) for outcome in outcomes] == expected
 
 
 def test_a_lost_answer_to_any_transaction_of_postgres_is_borne(fresh: Fresh) -> None:
@@ -277,8 +281,9 @@ def test_a_lost_answer_to_any_transaction_of_postgres_is_borne(fresh: Fresh) -> 
 
 
 # By its number in an undisturbed rotation: each request after whose lost answer no second run is needed. It sets the
-# password or, with DSM, belongs to the effect that does or to the one that stores the new value.
-SEEN_TO_BE_DONE = {"flower": [], "grafana": [2], "pihole": [4], "synology": [3, 4, 5, 10, 11], "airflow": [4]}
+# password or, with DSM, belongs to the effect that does or to the one that stores the new value; with Grafana two have
+# it forget wrong logins.
+SEEN_TO_BE_DONE = {"flower": [], "grafana": [2, 4, 5], "pihole": [4], "synology": [3, 4, 5, 10, 11], "airflow": [4]}
 
 
 @pytest.mark.parametrize("target", SEEN_TO_BE_DONE)
@@ -295,15 +300,15 @@ def test_a_lost_answer_of_a_service_may_need_a_second_run(fresh: Fresh, target: 
 @pytest.mark.parametrize("target", SEEN_TO_BE_DONE)
 def test_a_lock_out_may_begin_at_any_request(fresh: Fresh, target: str) -> None:
     """It lasts until the run has taken back what it did. Where it looks like a wrong password nobody must conclude from
-    it that the new one was never set. The last logins are wrong ones, for which it passes.
+    it that the new one was never set. It passes for no refusal of a wrong login: the right one comes last. Only what
+    Pi-hole is asked after that, to end the session, may fail.
     """
 
     def locked(service: Service, number: int) -> Rule:
         return Rule(kind=Kind.LOCKED, skip=number, **service.lock_out)
 
     outcomes = walked(fresh, target, "service", locked)
-    looks_the_same = target in ("flower", "grafana", "airflow")
-    expected = ["second run"] * (len(outcomes) - 2) + ["borne" if looks_the_same else "second run"] * 2
+    expected = ["second run"] * (len(outcomes) - 1) + ["borne" if target == "pihole" else "second run"]
     assert [str(outcome) for outcome in outcomes] == expected
 
 

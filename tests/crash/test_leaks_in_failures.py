@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -151,7 +152,8 @@ def failing(
         "API server", spoiler, cluster.url, ports.of("api"), trust=ssl.create_default_context(cafile=cluster.ca)
     )
     store = SpoiltHttp("store", spoiler, openbao.url(lab), ports.of("store"), trust=authority)
-    service = _behind(stage.service, spoiler, ports.of("service"), lab.certs / "openbao.crt", authority)
+    service, url = _in_front_of(stage.service, spoiler, ports.of("service"), lab.certs / "openbao.crt", authority)
+    stage.service.url = url
     kubeconfigs.write(tmp_path / "kubeconfig", api.url, cluster.ca, token)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
     monkeypatch.setenv("VAULT_ADDR", store.url)
@@ -160,28 +162,19 @@ def failing(
         yield Failing(stage, spoiler, kv, Api(), made)
 
 
-def _behind(
+def _in_front_of(
     service: services.Service, spoiler: Spoiler, port: int, certificate: Path, authority: ssl.SSLContext
-) -> SpoiltHttp | SpoiltPostgres:
-    """What stands in front of the service; from now on its target leads there."""
-    target = service.target
+) -> tuple[SpoiltHttp | SpoiltPostgres, str]:
+    """What stands in front of the service, and the service's address through it."""
     if isinstance(service, services.Postgres):
-        service._port = port
-        return SpoiltPostgres(spoiler, ("127.0.0.1", target["port"]), port)
-    url = service.section()["airflow"]["url"] if isinstance(service, services.Airflow) else target["url"]
+        url = f"{urlsplit(service.url).scheme}://127.0.0.1:{port}"
+        return SpoiltPostgres(spoiler, ("127.0.0.1", service.port), port), url
     tls: dict[str, Any] = {}
-    if url.startswith("https"):
+    if service.url.startswith("https"):
         tls = {"tls": ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), "trust": authority}
         tls["tls"].load_cert_chain(certificate, certificate.with_suffix(".key"))
-    proxy = SpoiltHttp("service", spoiler, url, port, **tls)
-    match service:
-        case services.Airflow():
-            service.url = proxy.url
-        case services.Flower():
-            service._url = proxy.url
-        case services.Double():
-            service._target["url"] = proxy.url
-    return proxy
+    proxy = SpoiltHttp("service", spoiler, service.url, port, **tls)
+    return proxy, proxy.url
 
 
 @pytest.mark.parametrize("stage", KINDS, indirect=True)

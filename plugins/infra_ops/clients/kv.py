@@ -89,9 +89,13 @@ class Kv:
         return int(answer["data"]["version"])
 
     def names(self, folder: str) -> list[str]:
-        """What lies directly in a folder, deleted or not; folders in it end with a slash."""
+        """What lies directly in a folder, deleted or not; folders in it end with a slash.
+
+        By GET: the client's own LIST is no HTTP method, and some proxies refuse it.
+        """
         try:
-            answer = self._vault.client().secrets.kv.v2.list_secrets(path=folder, mount_point=self._mount)
+            path = f"/v1/{self._mount}/metadata/{folder}"
+            answer = self._vault.client().adapter.get(path, params={"list": "true"})
         except InvalidPath:
             return []
         except (RequestException, VaultError) as error:
