@@ -62,6 +62,7 @@ lint: venv
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	cd include/ansible && PATH="$(CURDIR)/$(BIN):$$PATH" ANSIBLE_HOME="$(CURDIR)/$(BIN)/../ansible" ansible-lint -q --offline --strict
 
 unit: venv
 	$(BIN)/pytest

@@ -11,6 +11,7 @@ from lab import credentials, power, state
 from lab.desk import control_socket
 from lab.errors import LabError
 from lab.invocation import command, relative
+from lab.nodes.machine import NAS
 from lab.services import openbao_setup
 from lab.supervisor import control, lock
 from lab.supervisor.sessions import Ledger
@@ -48,8 +49,9 @@ def status(root: Path) -> int:
     total = sum(service["memory"] for service in reply["services"])
     print(f"{'lab at ' + str(root):<26} {reply['phase']:<9} {'':12} {total / 2**20:6.0f} MiB (proportional)")
     stored = state.load(root)
-    nodes = stored["addresses"].pop("nodes")
-    for name, address in {**stored["addresses"], **nodes}.items():
+    nodes, servers = stored["addresses"].pop("nodes"), stored["addresses"].pop("servers")
+    own = {f"{name}'s API": address for name, address in servers.items()}
+    for name, address in {**stored["addresses"], **own, **nodes}.items():
         print(f"{name:<26} {address}")
     host, port = next(iter(nodes.values())).split(":")
     ssh = stored["ssh"]
@@ -66,10 +68,10 @@ def status(root: Path) -> int:
 
 def switch(root: Path, name: str, *, on: bool) -> None:
     """Start or stop a service through its supervisor, or a node through its power switch."""
-    if name in power.names():
+    if name in (*power.names(), NAS):
         _ask(root, {"do": "status"})  # a switch that nobody watches would only surprise the next start
         power.switch(root / "nodes", name, on=on)
-        if not on:  # its heartbeats have to be missed before it is called NotReady
+        if not on and name != NAS:  # its heartbeats have to be missed before it is called NotReady
             print(f"{name} is off; Kubernetes notices within about 40 s.")
             return
     else:

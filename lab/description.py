@@ -38,6 +38,7 @@ def _addresses(lab: Lab) -> dict[str, Any]:
         "openbao": openbao.url(lab),
         "pihole": pihole.url(lab),
         "synology": synology.url(lab),
+        "servers": {name: f"https://127.0.0.1:{port}" for name, port in apiserver.servers(lab).items()},
         "nodes": {name: f"127.0.0.1:{port}" for name, port in nodes.addresses(lab).items()},
     }
     if "airflow" in lab.ports.numbers:

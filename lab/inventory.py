@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 from infra_ops.models.documents import parse
 from infra_ops.models.inventory import Inventory
 from lab.layout import PROJECT
+from lab.nodes.machine import NAS
 
 SOURCE = PROJECT / "include"
 NAME = r"([a-z0-9-]+)\.([a-z0-9-]+)\.svc(?:\.cluster\.local)?"
@@ -29,21 +31,41 @@ def load() -> Inventory:
     return parse(path.read_text(), Inventory, str(path))
 
 
-def write(folder: Path, addresses: Mapping[str, str], *, with_airflow: bool = True) -> None:
-    """Replace `folder` by a copy of include/ in which servers are named by their addresses (see `placed`).
+@dataclass(frozen=True)
+class Ports:
+    """Where machines are on 127.0.0.1: SSH of each node and of the NAS, and the servers' own APIs."""
 
-    In a lab without Airflow nothing is left of what needs its API.
+    ssh: Mapping[str, int]
+    api: Mapping[str, int]
+
+
+def write(folder: Path, addresses: Mapping[str, str], ports: Ports, *, with_airflow: bool = True) -> None:
+    """Replace `folder` by a copy of include/ in which servers are named by their addresses (see `placed`, `reached`).
+
+    In a lab without Airflow nothing is left of what needs its API. The lab has no Git server, and so no repository.
     """
     fresh = folder.with_name(f"{folder.name}.new")
     for old in (fresh, folder):
         if old.exists():
             shutil.rmtree(old)
     shutil.copytree(SOURCE, fresh)
-    content = placed(load().model_dump(mode="json"), addresses)
+    content = reached(placed(load().model_dump(mode="json"), addresses), ports)
+    content["repository"] = None
     if not with_airflow:
         _forget_airflow(content)
     (fresh / "cluster.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     fresh.rename(folder)
+
+
+def reached(content: dict[str, Any], ports: Ports) -> dict[str, Any]:
+    """The same document with the machines at their ports on 127.0.0.1. A port that nobody told stays as it is."""
+    for node in content["nodes"]:
+        if node["name"] in ports.ssh:
+            node |= {"address": "127.0.0.1", "ssh_port": ports.ssh[node["name"]]}
+        node["api_port"] = ports.api.get(node["name"], node["api_port"])
+    if content.get("off_cluster") and NAS in ports.ssh:
+        content["off_cluster"] |= {"address": "127.0.0.1", "ssh_port": ports.ssh[NAS]}
+    return content
 
 
 def _forget_airflow(content: dict[str, Any]) -> None:

@@ -50,6 +50,11 @@ class Lab:
         return self.root / "nodes"
 
     @property
+    def ssh(self) -> Path:
+        """What clients of the nodes and of the NAS need: id_ed25519 and known_hosts."""
+        return self.root / "ssh"
+
+    @property
     def include(self) -> Path:
         """The inventory and what belongs to it, as they are for this lab (lab/inventory.py)."""
         return self.root / "include"

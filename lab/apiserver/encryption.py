@@ -1,157 +1,87 @@
 """Encryption at rest, as kube-apiserver's --encryption-provider-config describes it.
 
-Providers: ``identity`` and ``aescbc``. Values are written with the first provider of their resource and read with
-any; https://kubernetes.io/docs/tasks/administer-cluster/encrypt-data/.
+Values are written with the first provider of their resource and read with any that fits;
+https://kubernetes.io/docs/tasks/administer-cluster/encrypt-data/.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import os
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+import hashlib
+import time
+from dataclasses import dataclass, field
 
-import yaml
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.padding import PKCS7
+from lab.apiserver.providers import Decoded, DecodeError, Identity, Provider
 
-ENCRYPTED = b"k8s:enc:"
-IV_BYTES = 16
+_PLAIN = Identity()
 
 
-class ConfigError(ValueError):
-    """The file is not an EncryptionConfiguration that this server can follow."""
-
-
-class DecodeError(ValueError):
-    """No provider can read a stored value; the text is a real server's."""
-
-
-class Decoded(NamedTuple):
-    """``stale``: the value was not written with today's first provider, so that even a no-op write rewrites it."""
-
-    value: bytes
-    stale: bool
-
-
-class Provider(Protocol):
-    """One way of storing values. ``prefix`` marks the stored bytes that it wrote."""
-
-    prefix: bytes
-
-    def encrypt(self, value: bytes) -> bytes: ...
-
-    def decrypt(self, stored: bytes) -> bytes: ...
-
-
-class Identity:
-    """Plain bytes."""
-
-    prefix = b""
-
-    def encrypt(self, value: bytes) -> bytes:
-        return value
-
-    def decrypt(self, stored: bytes) -> bytes:
-        if stored.startswith(ENCRYPTED):
-            raise DecodeError("identity transformer tried to read encrypted data")
-        return stored
-
-
-class AesCbc:
-    """``k8s:enc:aescbc:v1:<key name>:`` and then the initialisation vector and the padded ciphertext."""
-
-    def __init__(self, name: str, key: bytes) -> None:
-        self.prefix = b"k8s:enc:aescbc:v1:" + name.encode() + b":"
-        self._algorithm = algorithms.AES(key)
-
-    def encrypt(self, value: bytes) -> bytes:
-        iv = os.urandom(IV_BYTES)
-        padder = PKCS7(self._algorithm.block_size).padder()
-        encryptor = Cipher(self._algorithm, modes.CBC(iv)).encryptor()
-        padded = padder.update(value) + padder.finalize()
-        return self.prefix + iv + encryptor.update(padded) + encryptor.finalize()
-
-    def decrypt(self, stored: bytes) -> bytes:
-        payload = stored.removeprefix(self.prefix)
-        iv, ciphertext = payload[:IV_BYTES], payload[IV_BYTES:]
-        if len(iv) < IV_BYTES or len(ciphertext) % IV_BYTES:
-            raise DecodeError("the stored data is not a multiple of the block size")
-        decryptor = Cipher(self._algorithm, modes.CBC(iv)).decryptor()
-        padded = decryptor.update(ciphertext) + decryptor.finalize()
-        unpadder = PKCS7(self._algorithm.block_size).unpadder()
-        try:
-            return unpadder.update(padded) + unpadder.finalize()
-        except ValueError:
-            raise DecodeError("invalid padding on input") from None
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Encryption:
     """Which providers serve the keys below which prefixes; the first rule that fits counts."""
 
     rules: tuple[tuple[str, tuple[Provider, ...]], ...] = ()
 
+    def covers(self, key: str) -> bool:
+        """Whether a rule speaks of that key. What none speaks of is stored plainly."""
+        return any(key.startswith(prefix) for prefix, _ in self.rules)
+
     def encode(self, key: str, value: bytes) -> bytes:
         return self._providers(key)[0].encrypt(value)
 
     def decode(self, key: str, stored: bytes) -> Decoded:
-        """Raises DecodeError when no provider knows the value, or when the one that does cannot read it."""
-        providers = self._providers(key)
-        for position, provider in enumerate(providers):
-            if stored.startswith(provider.prefix):
-                return Decoded(provider.decrypt(stored), stale=position > 0)
-        raise DecodeError("no matching prefix found")
+        """Raises DecodeError when no provider knows the value, or when those that do cannot read it."""
+        if not self.covers(key):
+            return _PLAIN.decrypt(stored)
+        failure = ""
+        for position, provider in enumerate(self._providers(key)):
+            if not stored.startswith(provider.prefix):
+                continue
+            try:
+                value, stale = provider.decrypt(stored)
+            except DecodeError as error:
+                # Identity stands before a key while a cluster goes over to encryption or back, and is not asked then.
+                failure = failure or (str(error) if provider.prefix else "")
+            else:
+                return Decoded(value, stale or position > 0)
+        raise DecodeError(failure or "no matching prefix found")
 
     def _providers(self, key: str) -> tuple[Provider, ...]:
         for prefix, providers in self.rules:
             if key.startswith(prefix):
                 return providers
-        return (Identity(),)
+        return (_PLAIN,)
 
 
-def load(path: Path, prefixes: dict[str, str]) -> Encryption:
-    """Read an EncryptionConfiguration file; ``prefixes`` maps a resource (``secrets``) to where it is stored.
+@dataclass
+class Keyring:
+    """What one server encrypts and decrypts with at the moment, and how often it has re-read its file (by status)."""
 
-    Raises ConfigError with the file, the place and what is wrong there, never with key material.
-    """
-    try:
-        config = yaml.safe_load(path.read_text())
-    except yaml.YAMLError:
-        raise ConfigError(f"{path}: not YAML") from None
-    if not isinstance(config, dict) or config.get("kind") != "EncryptionConfiguration":
-        raise ConfigError(f"{path}: kind must be EncryptionConfiguration")
-    rules: list[tuple[str, tuple[Provider, ...]]] = []
-    for index, entry in enumerate(config.get("resources") or []):
-        place = f"{path}: resources[{index}]"
-        providers = tuple(provider for item in entry.get("providers") or [] for provider in _read(item, place))
-        if not providers:
-            raise ConfigError(f"{place}.providers: name at least one of identity and aescbc")
-        for resource in entry.get("resources") or []:
-            if resource != "*.*" and resource not in prefixes:
-                raise ConfigError(f"{place}.resources: unknown resource {resource!r}")
-            rules.append(("/registry/" if resource == "*.*" else prefixes[resource], providers))
-    return Encryption(tuple(rules))
+    encryption: Encryption
+    server: str = "lab"
+    reloads: dict[str, int] = field(default_factory=dict)
+    reloaded_at: dict[str, float] = field(default_factory=dict)
 
+    def count_reload(self, status: str) -> None:
+        """``status``: success or failure."""
+        self.reloads[status] = self.reloads.get(status, 0) + 1
+        self.reloaded_at[status] = time.time()
 
-def _read(item: dict[str, Any], place: str) -> list[Provider]:
-    if "identity" in item:
-        return [Identity()]
-    if "aescbc" not in item:
-        raise ConfigError(f"{place}.providers: {', '.join(item)} is not among identity and aescbc")
-    keys = (item["aescbc"] or {}).get("keys") or []
-    if not keys:
-        raise ConfigError(f"{place}.providers: aescbc names no keys")
-    return [AesCbc(key["name"], _secret(key, place)) for key in keys]
-
-
-def _secret(key: dict[str, Any], place: str) -> bytes:
-    try:
-        secret = base64.b64decode(key["secret"], validate=True)
-    except (binascii.Error, KeyError):
-        raise ConfigError(f"{place}.providers: the secret of key {key.get('name')!r} is not base64") from None
-    if len(secret) not in (16, 24, 32):
-        raise ConfigError(f"{place}.providers: key {key['name']!r} has {len(secret)} bytes, not 16, 24 or 32")
-    return secret
+    def metrics(self) -> str:
+        """In Prometheus' text format, as k8s.io/apiserver 1.32 names them. What never happened has no line."""
+        identity = hashlib.sha256(self.server.encode()).hexdigest()
+        lines = []
+        for name, kind, help_, values in (
+            ("automatic_reloads_total", "counter", "Total number of reload successes and failures", self.reloads),
+            (
+                *("automatic_reload_last_timestamp_seconds", "gauge"),
+                *("Timestamp of the last successful or failed reload", self.reloaded_at),
+            ),
+        ):
+            full = f"apiserver_encryption_config_controller_{name}"
+            if values:
+                lines += [f"# HELP {full} [ALPHA] {help_} of encryption configuration split by apiserver identity."]
+                lines += [f"# TYPE {full} {kind}"]
+            for status, value in sorted(values.items()):
+                labels = f'apiserver_id_hash="sha256:{identity}",status="{status}"'
+                lines.append(f"{full}{{{labels}}} {value!r}")
+        return "".join(f"{line}\n" for line in lines)

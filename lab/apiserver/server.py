@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import K3S_VERSION
-from lab.apiserver import discovery, encryption, errors, infrastructure, openapi, responses
+from lab.apiserver import discovery, encryptionconfig, errors, infrastructure, openapi, responses
 from lab.apiserver.access import Access
 from lab.apiserver.admission import AdmissionPlugins
 from lab.apiserver.authentication import Authenticator, read_tokens
 from lab.apiserver.definitions import Definitions
+from lab.apiserver.encryption import Encryption
 from lab.apiserver.openapi import OpenAPI
 from lab.apiserver.proxy import KubeletProxy
 from lab.apiserver.registry import Registry
@@ -23,6 +24,7 @@ from lab.apiserver.schemas import Schemas
 from lab.apiserver.storage import Store
 from lab.apiserver.subresources import Subresources
 from lab.apiserver.tokens import ISSUER, ServiceAccountTokens
+from lab.apiserver.values import through
 from lab.apiserver.verbs import Verbs
 
 HEALTH = ("/healthz", "/livez", "/readyz")
@@ -46,8 +48,9 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         resources = builtin()
-        prefixes = {row.qualified: row.prefix for row in resources if row.stored}
-        protection = encryption.load(settings.encryption, prefixes) if settings.encryption else encryption.Encryption()
+        self.prefixes = {row.qualified: row.prefix for row in resources if row.stored}
+        given = settings.encryption
+        protection = encryptionconfig.load(given, self.prefixes) if given else Encryption()
         self.store = Store(settings.data, protection, settings.history)
         self.registry = Registry(self.store, resources, Schemas())
         self.access = Access(self.registry)
@@ -95,6 +98,8 @@ class Server:
             return self._nothing_at(path)
         if path.startswith(HEALTH):
             return text("ok")
+        if path == "/metrics":
+            return text((through.get() or self.store.own).metrics())
         if path == "/version":
             return json_response(_version())
         if path == "/openid/v1/jwks":

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import bisect
+import contextlib
 import fcntl
 import json
 import sqlite3
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lab.apiserver.encryption import DecodeError, Encryption
+from lab.apiserver.encryption import Encryption, Keyring
+from lab.apiserver.providers import ENCRYPTED
+from lab.apiserver.values import Change, Entry, Event, Object, Unreadable, Value, through
 
-Object = dict[str, Any]
+__all__ = ["HISTORY", "Compacted", "Entry", "Event", "InUse", "Store", "Unreadable", "Watcher"]
 
 HISTORY = 5000
+_NO_KEYS = Encryption()
 BACKLOG = 2000  # events that a slow watcher may lag behind before it is cut off
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS kv (
@@ -43,55 +45,22 @@ class Compacted(Exception):
         self.oldest = oldest
 
 
-class Unreadable(Exception):
-    """A stored value cannot be decrypted."""
-
-    def __init__(self, key: str, reason: str) -> None:
-        super().__init__(f'unable to transform key "{key}": {reason}')
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One object at one revision. Its value is shared: never change it, copy it."""
-
-    key: str
-    revision: int
-    created: int
-    value: Object
-    stale: bool = False  # stored with another encryption provider than today's first
-
-    @cached_property
-    def body(self) -> bytes:
-        """The object's JSON without its apiVersion and kind and without the opening brace, encoded once."""
-        fields = {key: value for key, value in self.value.items() if key not in ("apiVersion", "kind")}
-        return json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()[1:]
-
-
-@dataclass(frozen=True)
-class Event:
-    """One write: ``old`` is None when the object is new. A deletion's ``new`` is the last state, ``deleted`` True."""
-
-    revision: int
-    old: Entry | None
-    new: Entry
-    deleted: bool = False
-
-
 class Watcher:
     """The events below one prefix, in order, then None if it fell too far behind or the store closes."""
 
-    def __init__(self, prefix: str, missed: list[Event]) -> None:
+    def __init__(self, prefix: str, missed: list[Change], encryption: Callable[[], Encryption]) -> None:
         self.prefix = prefix
-        self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._encryption = encryption
+        self._queue: asyncio.Queue[Change | None] = asyncio.Queue()
         self._closed = False
-        for event in missed:
-            self._queue.put_nowait(event)
+        for change in missed:
+            self._queue.put_nowait(change)
 
-    def push(self, event: Event) -> None:
+    def push(self, change: Change) -> None:
         if self._queue.qsize() >= BACKLOG:
             self.close()
         elif not self._closed:
-            self._queue.put_nowait(event)
+            self._queue.put_nowait(change)
 
     def close(self) -> None:
         if not self._closed:
@@ -99,27 +68,34 @@ class Watcher:
             self._queue.put_nowait(None)
 
     async def next(self) -> Event | None:
-        return await self._queue.get()
+        """Raises Unreadable for an event that the keys of the request's server do not open."""
+        change = await self._queue.get()
+        return change.read(self._encryption()) if change else None
 
 
 class Store:
-    """The store in ``directory``/state.db. One process may use it at a time (InUse is raised for the second)."""
+    """The store in ``directory``/state.db. One process may use it at a time (InUse is raised for the second).
+
+    Inside of a request values are read and written with the keys of the server that was asked (``values.through``),
+    otherwise with ``own``.
+    """
 
     def __init__(self, directory: Path, encryption: Encryption, history: int = HISTORY) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = _lock(directory / "lock")
-        self._db = sqlite3.connect(directory / "state.db", isolation_level=None)
-        (directory / "state.db").chmod(0o600)
+        self.file = directory / "state.db"
+        self._db = sqlite3.connect(self.file, isolation_level=None)
+        self.file.chmod(0o600)
         # NORMAL: a killed process loses nothing; only a power cut could lose the last writes.
         self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {SCHEMA}")
-        self._encryption = encryption
+        self.own = Keyring(encryption)
         self._keys: list[str] = []
-        self._entries: dict[str, Entry] = {}
-        self._unreadable: dict[str, str] = {}
-        self._log: deque[Event] = deque()
+        self._values: dict[str, Value] = {}
+        self._log: deque[Change] = deque()
         self._history = history
         self._watchers: dict[str, set[Watcher]] = {}
         self.listeners: list[Callable[[Event], None]] = []
+        self.followers: list[Callable[[int, str, int, bytes | None], None]] = []  # revision, key, created, stored bytes
         self.revision = self._load()
         self.compacted = self.revision  # what happened before the start is forgotten
 
@@ -132,34 +108,34 @@ class Store:
 
     # Reading
 
+    def _encryption(self) -> Encryption:
+        return (through.get() or self.own).encryption
+
     def get(self, key: str) -> Entry | None:
         """Raises Unreadable."""
-        if key in self._unreadable:
-            raise Unreadable(key, self._unreadable[key])
-        return self._entries.get(key)
+        value = self._values.get(key)
+        return value.read(self._encryption()) if value else None
 
     def scan(self, prefix: str) -> list[Entry]:
         """All entries below ``prefix``, by key. Raises Unreadable if any of them is."""
-        for key, reason in self._unreadable.items():
-            if key.startswith(prefix):
-                raise Unreadable(key, reason)
-        return [self._entries[key] for key in self._range(prefix)]
+        encryption = self._encryption()
+        return [self._values[key].read(encryption) for key in self._range(prefix)]
 
     def scan_at(self, prefix: str, revision: int) -> list[Entry]:
-        """What ``scan`` answered at that revision. Raises Compacted."""
+        """What ``scan`` answered at that revision. Raises Compacted and Unreadable."""
         if revision < self.compacted:
             raise Compacted(revision, self.compacted)
-        entries = {entry.key: entry for entry in self.scan(prefix)}
-        for event in reversed(self._log):
-            if event.revision <= revision:
+        values = {key: self._values[key] for key in self._range(prefix)}
+        for change in reversed(self._log):
+            if change.revision <= revision:
                 break
-            if not event.new.key.startswith(prefix):
+            if not change.new.key.startswith(prefix):
                 continue
-            if event.old is None:
-                entries.pop(event.new.key, None)
+            if change.old is None:
+                values.pop(change.new.key, None)
             else:
-                entries[event.new.key] = event.old
-        return [entries[key] for key in sorted(entries)]
+                values[change.new.key] = change.old
+        return [values[key].read(self._encryption()) for key in sorted(values)]
 
     def _range(self, prefix: str) -> list[str]:
         start = bisect.bisect_left(self._keys, prefix)
@@ -169,31 +145,43 @@ class Store:
     # Writing
 
     def put(self, key: str, value: Object) -> Entry:
-        """Store ``value`` (its metadata.resourceVersion is replaced) and tell the watchers. Raises sqlite3.Error."""
-        old = self.get(key)
+        """Store ``value`` (its metadata.resourceVersion is replaced) and tell the watchers.
+
+        Raises Unreadable for what is there now, and sqlite3.Error.
+        """
+        encryption = self._encryption()
+        before, old = self._values.get(key), self.get(key)
         revision = self.revision + 1
         metadata = {name: item for name, item in value["metadata"].items() if name != "resourceVersion"}
-        stored = self._encryption.encode(key, _json({**value, "metadata": metadata}))
+        stored = encryption.encode(key, _json({**value, "metadata": metadata}))
         created = old.created if old else revision
         self._commit(revision, "INSERT OR REPLACE INTO kv VALUES (?, ?, ?, ?)", (key, stored, created, revision))
-        new = Entry(key, revision, created, {**value, "metadata": {**metadata, "resourceVersion": str(revision)}})
-        if old is None:
+        entry = Entry(key, revision, created, {**value, "metadata": {**metadata, "resourceVersion": str(revision)}})
+        if stored.startswith(ENCRYPTED):
+            new = Value(key, revision, created, stored=stored, seen={encryption: entry})
+        else:
+            new = Value(key, revision, created, entry)
+        for follow in self.followers:
+            follow(revision, key, created, stored)
+        if before is None:
             bisect.insort(self._keys, key)
-        self._entries[key] = new
-        self._publish(Event(revision, old, new))
-        return new
+        self._values[key] = new
+        self._publish(Change(revision, before, new))
+        return entry
 
     def delete(self, key: str) -> Entry:
-        """Remove the entry and return it as it was, at the revision of its end."""
-        old = self._entries[key]
+        """Remove the entry and return it as it was, at the revision of its end. Raises Unreadable."""
+        old = self._values[key]
+        old.read(self._encryption())
         revision = self.revision + 1
         self._commit(revision, "DELETE FROM kv WHERE key = ?", (key,))
-        del self._entries[key]
+        for follow in self.followers:
+            follow(revision, key, old.created, None)
+        del self._values[key]
         del self._keys[bisect.bisect_left(self._keys, key)]
-        value = {**old.value, "metadata": {**old.value["metadata"], "resourceVersion": str(revision)}}
-        last = Entry(key, revision, old.created, value)
-        self._publish(Event(revision, old, last, deleted=True))
-        return last
+        last = old.at_its_end(revision)
+        self._publish(Change(revision, old, last, deleted=True))
+        return last.read(self._encryption())
 
     def _commit(self, revision: int, statement: str, values: tuple[Any, ...]) -> None:
         self._db.execute("BEGIN IMMEDIATE")
@@ -213,13 +201,13 @@ class Store:
         """What happens below ``prefix`` after revision ``after``. Raises Compacted. Release it after use."""
         if after < self.compacted:
             raise Compacted(after, self.compacted)
-        missed: list[Event] = []
-        for event in reversed(self._log):
-            if event.revision <= after:
+        missed: list[Change] = []
+        for change in reversed(self._log):
+            if change.revision <= after:
                 break
-            if event.new.key.startswith(prefix):
-                missed.append(event)
-        watcher = Watcher(prefix, missed[::-1])
+            if change.new.key.startswith(prefix):
+                missed.append(change)
+        watcher = Watcher(prefix, missed[::-1], self._encryption)
         self._watchers.setdefault(prefix, set()).add(watcher)
         return watcher
 
@@ -229,34 +217,30 @@ class Store:
         if not watchers:
             del self._watchers[watcher.prefix]
 
-    def _publish(self, event: Event) -> None:
+    def _publish(self, change: Change) -> None:
         if len(self._log) >= self._history:
             self.compacted = self._log.popleft().revision
-        self._log.append(event)
+        self._log.append(change)
+        event = change.read(self._encryption())
         for listener in self.listeners:
             listener(event)
-        key = event.new.key
+        key = change.new.key
         for end, character in enumerate(key, start=1):
             if character == "/" or end == len(key):
                 for watcher in self._watchers.get(key[:end], ()):
-                    watcher.push(event)
+                    watcher.push(change)
 
     # Starting
 
     def _load(self) -> int:
         query = "SELECT key, value, create_revision, mod_revision FROM kv ORDER BY key"
         for key, stored, created, revision in self._db.execute(query):
-            try:
-                plain, stale = self._encryption.decode(key, stored)
-                value = json.loads(plain)
-                value["metadata"]["resourceVersion"] = str(revision)
-            except DecodeError as error:
-                self._unreadable[key] = str(error)
-            except (ValueError, KeyError, TypeError):  # a wrong key of the right name gives noise
-                self._unreadable[key] = "the stored value is not an object in JSON"
-            else:
-                self._keys.append(key)
-                self._entries[key] = Entry(key, revision, created, value, stale)
+            value = Value(key, revision, created, stored=stored)
+            if not stored.startswith(ENCRYPTED):
+                with contextlib.suppress(Unreadable):  # a damaged one: whoever asks for it is told
+                    value = Value(key, revision, created, value.read(_NO_KEYS))
+            self._keys.append(key)
+            self._values[key] = value
         row = self._db.execute("SELECT current FROM revision").fetchone()
         if row is None:
             self._db.execute("INSERT INTO revision VALUES (1)")

@@ -98,6 +98,9 @@ async def _follow(
             yield _bookmark(resource, registry.store.revision, {})
             next_bookmark = time.monotonic() + BOOKMARK_SECONDS
             continue
+        except Unreadable as error:
+            yield Notice("ERROR", obj=errors.internal(str(error)).status)
+            return
         if event is None:
             return
         try:

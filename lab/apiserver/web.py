@@ -12,12 +12,14 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from lab.apiserver import errors
+from lab.apiserver.encryption import Keyring
 from lab.apiserver.errors import ApiError
 from lab.apiserver.impersonation import impersonated
 from lab.apiserver.proxy import PROTOCOLS, relay
 from lab.apiserver.requests import Request, target
 from lab.apiserver.responses import JSON, Response, json_response
 from lab.apiserver.server import Server
+from lab.apiserver.values import through
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -31,12 +33,18 @@ log = logging.getLogger(__name__)
 
 
 class App:
-    """One server as an ASGI application (https://asgi.readthedocs.io/)."""
+    """One server as an ASGI application (https://asgi.readthedocs.io/).
 
-    def __init__(self, server: Server) -> None:
+    ``keyring`` tells with which keys a request that comes now is answered; without it, with the store's own.
+    """
+
+    def __init__(self, server: Server, keyring: Callable[[], Keyring] | None = None) -> None:
         self._server = server
+        self._keyring = keyring
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._keyring:
+            through.set(self._keyring())  # each request and each connection runs in a context of its own
         match scope["type"]:
             case "http":
                 await self._http(scope, receive, send)

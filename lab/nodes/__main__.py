@@ -2,15 +2,19 @@
 
 import argparse
 import asyncio
+import functools
 import logging
 import signal
 import sys
 import time
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
-from lab import K3S_VERSION, sandbox
+from lab import K3S_VERSION, power, sandbox
 from lab.errors import LabError
+from lab.k3s.agent import Agent
+from lab.k3s.unit import Unit
 from lab.nodes import k3s, machine, tree
 from lab.nodes.node import Node
 
@@ -51,6 +55,16 @@ async def _follow_schedule(nodes: list[Node]) -> None:
                 k3s.take_scheduled_snapshot(node.machine.root, node.machine.name, due)
 
 
+def _units(nodes: list[Node], arguments: argparse.Namespace) -> Iterator[Coroutine[Any, Any, None]]:
+    """K3s on the nodes, but for servers that the API server's process runs."""
+    first = next(node.machine.root for node in nodes if node.machine.role == "server")
+    for node in nodes:
+        own = node.machine
+        if own.role == "agent" or (own.role == "server" and not arguments.servers_elsewhere):
+            unit = Unit(own.root, own.unit, Agent(own.root, own.role, first), arguments.restart_seconds)
+            yield unit.run(functools.partial(power.is_on, own.root.parent, own.name))
+
+
 def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """As asyncio does, but for output on its way when its connection is dropped: that has nowhere to go."""
     if not isinstance(context.get("exception"), BrokenPipeError):
@@ -61,7 +75,9 @@ async def _main(arguments: argparse.Namespace) -> int:
     asyncio.get_running_loop().set_exception_handler(report)
     try:
         machines = machine.load(arguments.nodes, arguments.root)
-        tree.prepare(machines, time.time(), arguments.k3s_version)
+        if machine.NAS in arguments.ports:
+            machines.append(machine.nas(arguments.root))
+        tree.prepare(machines, time.time(), arguments.k3s_version, arguments.certs)
         keys = arguments.root / "authorized_keys"
         isolated = sandbox.available()
         nodes = [Node(each, arguments.ports[each.name], keys, isolated=isolated) for each in machines]
@@ -81,6 +97,7 @@ async def _main(arguments: argparse.Namespace) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     tasks = [asyncio.ensure_future(_follow_switch(node)) for node in nodes]
     tasks.append(asyncio.ensure_future(_follow_schedule(nodes)))
+    tasks += [asyncio.ensure_future(unit) for unit in _units(nodes, arguments)]
     stopped = asyncio.ensure_future(stop.wait())
     await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
@@ -97,7 +114,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m lab.nodes", description="The SSH nodes of the lab.")
     parser.add_argument("--root", type=Path, required=True, help="folder with a folder a node, and authorized_keys")
     parser.add_argument("--nodes", type=Path, required=True, help="the seed file that lists the nodes")
-    parser.add_argument("--ports", type=_ports, required=True, help="NAME=PORT,… on 127.0.0.1")
+    parser.add_argument("--ports", type=_ports, required=True, help="NAME=PORT,… on 127.0.0.1; `nas` too, if wanted")
+    parser.add_argument("--certs", type=Path, help="folder of the authority under which servers serve")
+    parser.add_argument("--servers-elsewhere", action="store_true", help="the API server's process runs K3s on servers")
+    parser.add_argument("--restart-seconds", type=float, default=2.0, help="how long a start of K3s takes")
     parser.add_argument("--k3s-version", default=K3S_VERSION, metavar="VERSION", help="which the nodes claim to run")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("asyncssh").setLevel(logging.WARNING)

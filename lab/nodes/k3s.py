@@ -4,9 +4,10 @@ Modelled on K3s v1.32: `--version` and `etcd-snapshot ls|save`. Output and error
 without sudo, there is no server token to read; a stopped server refuses the connection. Its state is files below
 /var/lib/rancher/k3s, /etc/rancher/k3s and /var/lib/lab.
 
-Weakness: a snapshot has a real name and size, but is an empty sparse file and no etcd database.
+Weakness: a snapshot that was saved holds the member's bytes, but is no etcd database; a scheduled one is an empty
+sparse file with a real name and size.
 
-It imports only the standard library: on the node it is started with `python -I -S`, outside of the package.
+It imports only the standard library and what is like it: on the node it is started without packages (see `launch`).
 """
 
 import hashlib
@@ -14,14 +15,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-SNAPSHOTS = Path("var/lib/rancher/k3s/server/db/snapshots")
-TOKEN = Path("var/lib/rancher/k3s/server/token")
-CONFIG = Path("etc/rancher/k3s/config.yaml")
-UNITS = Path("var/lib/lab/units")
-VERSION = Path("var/lib/lab/k3s-version")
+from lab.nodes.places import CONFIG, SNAPSHOTS, TOKEN, UNITS, VERSION
 
 SNAPSHOT_PERIOD = 6 * 3600  # seconds; etcd-snapshot-schedule-cron: "0 */6 * * *"
 SNAPSHOT_RETENTION = 48  # scheduled ones; etcd-snapshot-retention
@@ -43,14 +40,20 @@ class Failure(Exception):
     """Ends the command as K3s does: the message as a fatal log line, exit code 1."""
 
 
-def take_snapshot(root: Path, prefix: str, node: str, taken_at: int) -> str:
-    """Writes a snapshot file below the node's `root`, named as K3s names it; the name."""
+def take_snapshot(root: Path, prefix: str, node: str, taken_at: int, copy: Callable[[Path], None] | None = None) -> str:
+    """Writes a snapshot file below the node's `root`, named as K3s names it; the name.
+
+    `copy` writes the datastore into it; a file that is smaller than snapshots are on the real cluster is filled up with
+    zeros, so that sizes can be compared.
+    """
     folder = root / SNAPSHOTS
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = f"{prefix}-{node}-{taken_at}"
     part = folder / f"{name}.part"
     part.touch(mode=0o600)
-    os.truncate(part, _SNAPSHOT_BYTES + taken_at // 60 % 4096)
+    if copy:
+        copy(part)
+    os.truncate(part, max(part.stat().st_size, _SNAPSHOT_BYTES + taken_at // 60 % 4096))
     os.utime(part, (taken_at, taken_at))
     part.replace(folder / name)
     return name
@@ -113,6 +116,21 @@ class _Server:
             if colon and key == key.strip() and not key.startswith(("#", "-")) and key not in _SNAPSHOT_FLAGS:
                 _log("warning", f"Unknown flag --{key} found in config.yaml, skipping")
 
+    def copy_to(self, file: Path) -> None:
+        """Let the server's member of the datastore write itself there. Nothing where the lab has none."""
+        from lab.k3s.leaves import TLS
+        from lab.nodes import member_client
+
+        if not member_client.is_there(self.root):
+            return
+        etcd = self.root / TLS / "etcd"
+        files = (str(etcd / "server-ca.crt"), str(etcd / "client.crt"), str(etcd / "client.key"))
+        question = {"do": "snapshot", "path": str(file.relative_to(self.root))}
+        try:
+            member_client.ask(self.root, "https://127.0.0.1:2379", files, question)
+        except member_client.Unreachable as error:
+            raise Failure(f"failed to save snapshot: {error}") from None
+
     def snapshots(self) -> list[Path]:
         """Finished snapshots, oldest first."""
         files = (file for file in (self.root / SNAPSHOTS).iterdir() if not file.name.endswith(".part"))
@@ -165,7 +183,7 @@ def _snapshot_object(file: Path, node: str, token_hash: str) -> dict[str, object
 def _save_snapshot(server: _Server, arguments: list[str]) -> None:
     options = _options(arguments, {"--name": "name"})
     server.connect()
-    name = take_snapshot(server.root, options.get("name", "on-demand"), server.node, int(time.time()))
+    name = take_snapshot(server.root, options.get("name", "on-demand"), server.node, int(time.time()), server.copy_to)
     _log("info", f"Snapshot {name} saved.")
 
 
@@ -181,6 +199,45 @@ def _options(arguments: list[str], known: dict[str, str]) -> dict[str, str]:
             raise Failure(f"flag needs an argument: {flag}")
         options[known[flag]] = value if equals else rest.pop(0)
     return options
+
+
+# What only some commands need is imported there: the others would take twice as long to start.
+
+
+def _encrypt(root: Path, command: str, arguments: list[str]) -> None:
+    from lab.nodes import k3s_encrypt
+
+    options = _options(arguments, {"--output": "output", "-o": "output"})
+    if "SUDO_USER" not in os.environ or not (root / TOKEN).exists():
+        raise Failure(
+            f"open /{TOKEN}: {'permission denied' if (root / TOKEN).exists() else 'no such file or directory'}"
+        )
+    try:
+        print(k3s_encrypt.run(root, command, options.get("output", "text"), (root / VERSION).read_text().strip()))
+    except k3s_encrypt.Failure as failure:
+        raise Failure(str(failure)) from None
+
+
+def _certificate(root: Path, command: str, arguments: list[str]) -> None:
+    from lab.nodes import k3s_certificate
+
+    options = _options(arguments, {"--output": "output", "-o": "output", "--service": "service", "-s": "service"})
+    role = "server" if (root / TOKEN).exists() else "agent"
+    if "SUDO_USER" not in os.environ:
+        raise Failure(f"mkdir /var/lib/rancher/k3s/{role}: permission denied")
+    _log(
+        "info", f"{role.capitalize()} detected, checking agent{' and server' if role == 'server' else ''} certificates"
+    )
+    if command == "rotate":
+        for service in k3s_certificate.remove(root, role, list(filter(None, options.get("service", "").split(",")))):
+            _log("info", f"Rotating certificates for {service}")
+        return
+    output = options.get("output", "text")
+    if output not in ("table", "text"):
+        raise Failure(f"invalid output format {output}")
+    version = (root / VERSION).read_text().strip()
+    for line in k3s_certificate.check(root, role, version, output):
+        print(line)
 
 
 _SNAPSHOT_COMMANDS = {
@@ -200,13 +257,13 @@ def main(arguments: Sequence[str]) -> int:
                 print(f"k3s version {(root / VERSION).read_text().strip()} (381620ef)\ngo version go1.23.6")
             case ["etcd-snapshot", command, *rest] if command in _SNAPSHOT_COMMANDS:
                 _SNAPSHOT_COMMANDS[command](_Server(root), rest)
+            case ["secrets-encrypt", ("status" | "enable" | "disable" | "rotate-keys") as command, *rest]:
+                _encrypt(root, command, rest)
+            case ["certificate", ("check" | "rotate") as command, *rest]:
+                _certificate(root, command, rest)
             case other:
                 raise Failure(f"the lab's stand-in for k3s does not know: k3s {' '.join(other)}")
     except Failure as failure:
         _log("fatal", str(failure))
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

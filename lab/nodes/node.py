@@ -10,7 +10,8 @@ import asyncssh
 
 from lab import sandbox
 from lab.nodes import sessions, tree
-from lab.nodes.machine import HOME, USER, Machine
+from lab.nodes.machine import Machine
+from lab.nodes.places import UNITS
 
 log = logging.getLogger(__name__)
 
@@ -42,13 +43,15 @@ class Node:
 
     async def power_on(self) -> None:
         """OSError when the port is taken."""
+        for transient in (*(self.machine.root / UNITS).glob("*.timer"), *(self.machine.root / UNITS).glob("*.service")):
+            transient.unlink()  # what systemd-run left to do is forgotten with the power
         if self._isolated:
             self._init = await self._boot()
         self._listener = await asyncssh.listen(
             "127.0.0.1",
             self._port,
             reuse_address=True,
-            server_factory=lambda: _Login(self._authorized_keys, self._connections),
+            server_factory=lambda: _Login(self.machine.user, self._authorized_keys, self._connections),
             server_host_keys=[str(self.machine.host_key)],
             process_factory=self._session,
             sftp_factory=lambda channel: sessions.Files(self.machine, channel),
@@ -89,22 +92,24 @@ class Node:
 
     def argv(self, command: Sequence[str]) -> list[str]:
         if self._init:
-            return sandbox.enter(self._init.pid, command, PurePosixPath(HOME))
+            return sandbox.enter(self._init.pid, command, PurePosixPath(self.machine.home))
         return ["sh", "-c", 'cd "$HOME" && exec "$@"', "sh", *command]
 
     def environment(self) -> dict[str, str]:
-        login = {"USER": USER, "LOGNAME": USER, "SHELL": "/bin/bash", "LANG": "C.UTF-8"}
+        user, home = self.machine.user, self.machine.home
+        login = {"USER": user, "LOGNAME": user, "SHELL": "/bin/bash", "LANG": "C.UTF-8"}
         if self._init:
-            return login | {"HOME": HOME, "PATH": _PATH}
+            return login | {"HOME": home, "PATH": _PATH}
         root = self.machine.root
         path = f"{root}/usr/local/bin:{os.environ.get('PATH', os.defpath)}"
-        return login | {"HOME": f"{root}{HOME}", "PATH": path, "LAB_NODE_ROOT": str(root)}
+        return login | {"HOME": f"{root}{home}", "PATH": path, "LAB_NODE_ROOT": str(root)}
 
 
 class _Login(asyncssh.SSHServer):
-    """Who may log in: user pi, with an ed25519 key that the file lists at that moment. Passwords are not asked for."""
+    """Who may log in: `user`, with an ed25519 key that the file lists at that moment. Passwords are not asked for."""
 
-    def __init__(self, authorized_keys: Path, connections: set[asyncssh.SSHServerConnection]) -> None:
+    def __init__(self, user: str, authorized_keys: Path, connections: set[asyncssh.SSHServerConnection]) -> None:
+        self._user = user
         self._authorized_keys = authorized_keys
         self._connections = connections
 
@@ -116,7 +121,7 @@ class _Login(asyncssh.SSHServer):
         self._connections.discard(self._connection)
 
     def begin_auth(self, username: str) -> bool:
-        if username == USER and self._authorized_keys.exists():
+        if username == self._user and self._authorized_keys.exists():
             lines = self._authorized_keys.read_text().splitlines()
             listed = "\n".join(line for line in lines if line.startswith("ssh-ed25519 "))
             self._connection.set_authorized_keys(asyncssh.import_authorized_keys(listed))

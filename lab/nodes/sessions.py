@@ -10,7 +10,7 @@ from typing import Protocol
 
 import asyncssh
 
-from lab.nodes.machine import HOME, Machine
+from lab.nodes.machine import Machine
 
 _CHUNK = 65536
 
@@ -118,9 +118,10 @@ class Files(asyncssh.SFTPServer):
 
     def __init__(self, machine: Machine, channel: "asyncssh.SSHServerChannel[bytes]") -> None:
         super().__init__(channel, chroot=os.fsencode(machine.root))
+        self._home = os.fsencode(machine.home)
 
     def map_path(self, path: bytes) -> bytes:
-        return super().map_path(posixpath.join(HOME.encode(), path))
+        return super().map_path(posixpath.join(self._home, path))
 
     def exit(self) -> None:
         """OpenSSH's scp takes a subsystem that ends without exit code for a failure."""

@@ -11,11 +11,14 @@ from pathlib import Path, PurePosixPath
 import asyncssh
 
 from lab import files
-from lab.nodes import k3s
-from lab.nodes.machine import HOME, USER, Machine
+from lab.k3s import certificates
+from lab.nodes import k3s, launch
+from lab.nodes.machine import NAS_USER, Machine
+from lab.nodes.places import CONFIG, JOURNAL, TOKEN, UNITS, VERSION
 
 # The paths of a node that are its own; everything else is the host's.
 OWN = ("etc", "root", "home", "opt", "srv", "tmp", "var/lib", "var/log", "usr/local/bin")
+SHARES = "volume1"  # of the NAS only
 
 # Without these from the host's /etc, programs of the host do not work.
 _FROM_HOST = (
@@ -36,17 +39,17 @@ _FROM_HOST = (
 _BIN = Path(__file__).with_name("bin")
 
 
-def prepare(machines: Iterable[Machine], now: float, version: str) -> None:
+def prepare(machines: Iterable[Machine], now: float, version: str, certs: Path | None = None) -> None:
     """Makes what is missing in each node's folder and keeps what is there; scheduled snapshots are caught up to `now`.
 
-    They run K3s `version` from now on.
-
+    They run K3s `version` from now on. Servers serve under the authority in the folder `certs`, if one is given.
     As far as the nodes know, they ran all the time that the lab was down.
     """
     machines = list(machines)
     token = _server_token(machines)
+    certificates.prepare((machine.root for machine in machines if machine.role == "server"), certs)
     for machine in machines:
-        for folder in (*OWN, HOME.lstrip("/")):
+        for folder in (*_own(machine), machine.home.lstrip("/")):
             (machine.root / folder).mkdir(parents=True, exist_ok=True)
         (machine.root / "root").chmod(0o700)
         (machine.root / "tmp").chmod(0o1777)
@@ -54,8 +57,11 @@ def prepare(machines: Iterable[Machine], now: float, version: str) -> None:
             _write_etc(machine, machines)
         _make_host_key(machine)
         _install_commands(machine)
+        if machine.role == "nas":
+            (machine.root / SHARES / NAS_USER).mkdir(mode=0o700, exist_ok=True)
+            continue
         _install_k3s(machine, machines, token)
-        files.write(machine.root / k3s.VERSION, f"{version}\n", mode=0o644)
+        files.write(machine.root / VERSION, f"{version}\n", mode=0o644)  # last: the API server's process waits for it
         if machine.role == "server":
             newest = int(now) // k3s.SNAPSHOT_PERIOD * k3s.SNAPSHOT_PERIOD
             for age in reversed(range(k3s.SNAPSHOT_RETENTION)):
@@ -64,7 +70,11 @@ def prepare(machines: Iterable[Machine], now: float, version: str) -> None:
 
 def binds(machine: Machine) -> tuple[tuple[Path, PurePosixPath], ...]:
     """The node's own folders and their paths on the node."""
-    return tuple((machine.root / path, PurePosixPath("/", path)) for path in OWN)
+    return tuple((machine.root / path, PurePosixPath("/", path)) for path in _own(machine))
+
+
+def _own(machine: Machine) -> tuple[str, ...]:
+    return (*OWN, SHARES) if machine.role == "nas" else OWN
 
 
 def _write_etc(machine: Machine, machines: list[Machine]) -> None:
@@ -72,7 +82,9 @@ def _write_etc(machine: Machine, machines: list[Machine]) -> None:
     for name in _FROM_HOST:
         _copy_readable(Path("/etc", name), etc / name)
     accounts = [line for line in Path("/etc/passwd").read_text().splitlines() if _is_system_account(line)]
-    files.write(etc / "passwd", "\n".join([*accounts, f"{USER}:x:1000:1000::{HOME}:/bin/bash", ""]), mode=0o644)
+    files.write(
+        etc / "passwd", "\n".join([*accounts, f"{machine.user}:x:1000:1000::{machine.home}:/bin/bash", ""]), mode=0o644
+    )
     hosts = ["127.0.0.1 localhost", f"127.0.1.1 {machine.name}", *(f"{m.address} {m.name}" for m in machines), ""]
     files.write(etc / "hosts", "\n".join(hosts), mode=0o644)
     files.write(etc / "machine-id", f"{uuid.uuid4().hex}\n", mode=0o444)
@@ -110,10 +122,13 @@ def _make_host_key(machine: Machine) -> None:
 def _install_commands(machine: Machine) -> None:
     """Written anew at each start: they name the interpreter, and a newer lab brings newer ones."""
     target = machine.root / "usr/local/bin"
-    for script in _BIN.iterdir():
-        files.write(target / script.name, script.read_bytes(), mode=0o755)
     interpreter = Path(sys.executable)
-    files.write(target / "k3s", f'#!/bin/sh\nexec {interpreter} -I -S {Path(k3s.__file__)} "$@"\n', mode=0o755)
+    if machine.role != "nas":
+        for script in _BIN.iterdir():
+            files.write(target / script.name, script.read_bytes(), mode=0o755)
+        for name in (*launch.COMMANDS, *(launch.ON_SERVERS if machine.role == "server" else ())):
+            start = f'#!/bin/sh\nexec {interpreter} -I -S {Path(launch.__file__)} {name} "$@"\n'
+            files.write(target / name, start, mode=0o755)
     # Ansible looks for an interpreter on the node; not every host has one in /usr/bin.
     link = target / "python3"
     link.unlink(missing_ok=True)
@@ -123,7 +138,7 @@ def _install_commands(machine: Machine) -> None:
 def _server_token(machines: list[Machine]) -> str:
     """The token that all servers share; invented once."""
     for machine in machines:
-        file = machine.root / k3s.TOKEN
+        file = machine.root / TOKEN
         if file.exists():
             return file.read_text()
     return f"K10{secrets.token_hex(32)}::server:{secrets.token_hex(16)}\n"
@@ -132,7 +147,7 @@ def _server_token(machines: list[Machine]) -> str:
 def _install_k3s(machine: Machine, machines: list[Machine], token: str) -> None:
     first = next(m for m in machines if m.role == "server")
     if machine.role == "server":
-        _write_once(machine.root / k3s.TOKEN, token)
+        _write_once(machine.root / TOKEN, token)
         join = "cluster-init: true" if machine is first else f"server: https://{first.address}:6443"
         config = [
             join,
@@ -142,8 +157,9 @@ def _install_k3s(machine: Machine, machines: list[Machine], token: str) -> None:
         ]
     else:
         config = [f"server: https://{first.address}:6443", f"token: {token.strip()}"]
-    _write_once(machine.root / k3s.CONFIG, "\n".join([*config, ""]))
-    _write_once(machine.root / k3s.UNITS / machine.unit, "active\n")
+    _write_once(machine.root / CONFIG, "\n".join([*config, ""]))
+    _write_once(machine.root / UNITS / machine.unit, "active\n")
+    (machine.root / JOURNAL).mkdir(exist_ok=True)
 
 
 def _write_once(path: Path, content: str) -> None:

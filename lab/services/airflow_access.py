@@ -9,14 +9,13 @@ import yaml
 from lab import files, kubeconfigs
 from lab.kube import ApiError, Kube
 from lab.layout import PROJECT, Lab
-from lab.services import airflow_environment, nodes
+from lab.services import airflow_environment
 from lab.services.airflow_environment import LOCAL_WORKER, TRIGGERER
 from lab.services.airflow_settings import LOGS_CLAIM, NAMESPACE, SCHEDULER_ACCOUNT, Executor
 from lab.supervisor.service import ServiceError
 
 MANIFESTS = PROJECT / "include" / "manifests" / "infra-ops"
 MANAGER = "infra-ops"
-TOOLS = "infra-ops"  # the namespace of tool pods
 
 
 async def grant(lab: Lab, executor: Executor) -> None:
@@ -27,7 +26,7 @@ async def grant(lab: Lab, executor: Executor) -> None:
     try:
         async with Kube(lab.admin_kubeconfig) as kube:
             mounts = _workers_mounts(lab) if executor == "kubernetes" else ()
-            for item in (*_chart(), *_manifests(), *_local_worker(), *mounts, *_tools_mounts(lab)):
+            for item in (*_chart(), *_manifests(), *_local_worker(), *mounts, *tools_mounts(lab)):
                 await kube.apply(item, manager=MANAGER, force=True)
         accounts = (LOCAL_WORKER, SCHEDULER_ACCOUNT, TRIGGERER)
         await asyncio.gather(*(_write_kubeconfig(lab, name) for name in accounts))
@@ -107,10 +106,27 @@ def _workers_mounts(lab: Lab) -> Iterator[dict[str, Any]]:
     yield _item("PersistentVolumeClaim", NAMESPACE, LOGS_CLAIM, spec=storage)
 
 
-def _tools_mounts(lab: Lab) -> Iterator[dict[str, Any]]:
-    """What include/manifests/infra-ops/tool-pods refers to."""
-    yield _item("ConfigMap", TOOLS, "toolbox", data=airflow_environment.of_tools(lab))
-    yield from _described(lab, TOOLS)
+def tools_mounts(lab: Lab) -> Iterator[dict[str, Any]]:
+    """What each of include/manifests/infra-ops/tool-pods refers to, in its namespace and nowhere else."""
+    for file in sorted((MANIFESTS / "tool-pods").glob("*.yaml")):
+        pod = yaml.safe_load(file.read_text())
+        namespace, wanted = pod["metadata"]["namespace"], set(_referred(pod["spec"]))
+        toolbox = _item("ConfigMap", namespace, "toolbox", data=airflow_environment.of_tools(lab))
+        for item in (toolbox, *_described(lab, namespace)):
+            if (item["kind"], item["metadata"]["name"]) in wanted:
+                yield item
+
+
+def _referred(spec: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Kind and name of each ConfigMap and Secret that a pod reads its environment from or mounts."""
+    for container in spec["containers"]:
+        for source in container.get("envFrom", []):
+            yield "ConfigMap", source["configMapRef"]["name"]
+    for volume in spec.get("volumes", []):
+        if "configMap" in volume:
+            yield "ConfigMap", volume["configMap"]["name"]
+        if "secret" in volume:
+            yield "Secret", volume["secret"]["secretName"]
 
 
 def _described(lab: Lab, namespace: str) -> Iterator[dict[str, Any]]:
@@ -118,4 +134,5 @@ def _described(lab: Lab, namespace: str) -> Iterator[dict[str, Any]]:
     yield _item("ConfigMap", namespace, "infra-ops-ca", data={"ca.crt": (lab.certs / "ca.crt").read_text()})
     described = {name: (lab.include / name).read_text() for name in ("cluster.yaml", "roadmap.yaml", "checks.yaml")}
     yield _item("ConfigMap", namespace, "infra-ops-include", data=described)
-    yield _item("Secret", namespace, "node-ssh", stringData={"id_ed25519": nodes.key_file(lab).read_text()})
+    material = {name: (lab.ssh / name).read_text() for name in ("id_ed25519", "known_hosts")}
+    yield _item("Secret", namespace, "node-ssh", stringData=material)

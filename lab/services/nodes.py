@@ -8,6 +8,7 @@ import asyncssh
 
 from lab import credentials, files
 from lab.layout import Lab
+from lab.nodes.machine import NAS
 from lab.power import is_on, names
 from lab.seed.nodes import SEED_FILE
 from lab.supervisor.service import Service
@@ -22,8 +23,11 @@ def addresses(lab: Lab) -> dict[str, int]:
 
 
 def nodes(lab: Lab) -> Service:
-    """`python -m lab.nodes`, all nodes in one process; ready when each that has power shows its host key."""
-    ports = addresses(lab)
+    """`python -m lab.nodes`, all nodes and the NAS in one process.
+
+    Ready when each that has power shows its host key; then what clients need lies in the folder `lab.ssh`.
+    """
+    ports = {**addresses(lab), NAS: lab.ports.of(NAS)}
 
     async def prepare() -> None:
         lab.nodes.mkdir(parents=True, exist_ok=True)
@@ -33,15 +37,23 @@ def nodes(lab: Lab) -> Service:
         on = [name for name in ports if is_on(lab.nodes, name)]
         return all(await asyncio.gather(*(_is_itself(lab, name, ports[name]) for name in on)))
 
+    async def finish() -> None:
+        lab.ssh.mkdir(mode=0o700, exist_ok=True)
+        files.write(lab.ssh / "id_ed25519", key_file(lab).read_text())
+        lines = [f"[127.0.0.1]:{port} {' '.join(host_key(lab, name).split()[:2])}\n" for name, port in ports.items()]
+        files.write(lab.ssh / "known_hosts", "".join(lines))
+
     return Service(
         name="nodes",
         command=(
             *(sys.executable, "-m", "lab.nodes", "--root", str(lab.nodes), "--nodes", str(SEED_FILE)),
             *("--ports", ",".join(f"{name}={port}" for name, port in ports.items())),
-            *("--k3s-version", lab.k3s_version),
+            *("--k3s-version", lab.k3s_version, "--certs", str(lab.certs)),
+            *(("--servers-elsewhere",) if lab.given_kubeconfig is None else ()),
         ),
         prepare=prepare,
         ready=ready,
+        finish=finish,
     )
 
 

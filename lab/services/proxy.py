@@ -7,10 +7,11 @@ from pathlib import Path
 from lab import inventory
 from lab.kube import ApiError, Kube
 from lab.layout import Lab
+from lab.nodes.machine import NAS
 from lab.seed.apply import seed_places
 from lab.seed.cluster import load
 from lab.seed.objects import Object, places
-from lab.services import pihole, synology
+from lab.services import apiserver, nodes, pihole, synology
 from lab.supervisor.service import Service, ServiceError
 
 USER = "system:kube-proxy"
@@ -41,7 +42,8 @@ def proxy(lab: Lab, *, with_airflow: bool) -> Service:
 
     async def finish() -> None:
         places = {**addresses(lab), **_outside(lab)}
-        inventory.write(lab.include, places, with_airflow=with_airflow)
+        ssh = {**nodes.addresses(lab), NAS: lab.ports.of(NAS)}
+        inventory.write(lab.include, places, inventory.Ports(ssh, apiserver.servers(lab)), with_airflow=with_airflow)
 
     return Service(
         name="proxy",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -96,6 +97,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("infra_ops").setLevel(logging.INFO)  # what Ansible does, and how far a long step is
     try:
         result = json.dumps(chosen.run(chosen))
     except Problem as problem:  # the last line of the log is what Airflow shows: it must be the reason

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from infra_ops.models.documents import DocumentError, Model, parse
 from infra_ops.models.inventory import Inventory
+from infra_ops.models.k3s_versions import K3sEncryption
 from infra_ops.models.roadmap import Roadmap
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
@@ -35,6 +36,12 @@ def inventory() -> Inventory:
 def roadmap() -> Roadmap:
     """include/roadmap.yaml. Raises DocumentError."""
     return _read("roadmap.yaml", Roadmap)
+
+
+def k3s_encryption() -> K3sEncryption:
+    """include/k3s/encryption.yaml, a part of the package and not of what describes a cluster. Raises DocumentError."""
+    path = Path(__file__).resolve().parents[2] / "include" / "k3s" / "encryption.yaml"
+    return parse(path.read_text(encoding="utf-8"), K3sEncryption, str(path))
 
 
 def _read(name: str, model: type[Model]) -> Model:

@@ -31,7 +31,7 @@ class NodeCommands(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, str]:
         from airflow.providers.ssh.hooks.ssh import SSHHook
-        from paramiko.ssh_exception import SSHException  # type: ignore[import-untyped]
+        from paramiko.ssh_exception import SSHException
 
         hook = SSHHook(ssh_conn_id=f"node_{self.node.replace('-', '_')}")
         if hook.no_host_key_check:

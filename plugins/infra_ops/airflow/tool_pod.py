@@ -14,16 +14,16 @@ from infra_ops.shipped import MANIFESTS
 if TYPE_CHECKING:
     from infra_ops.airflow.restricted_pod import RestrictedPod
 
-NAMESPACE = "infra-ops"
 TEMPLATES = MANIFESTS / "infra-ops" / "tool-pods"
 IMAGE = "infra-ops/toolbox:0.1.0"  # unless the worker's INFRA_OPS_TOOLBOX_IMAGE names it in a registry
 RESULT = "/airflow/xcom/return.json"
 
 
 class ToolPod(BaseOperator):
-    """`python -m infra_ops <arguments>` in a pod of namespace infra-ops; its JSON result becomes the XCom.
+    """`python -m infra_ops <arguments>` in a pod; its JSON result becomes the XCom.
 
-    `template` names the file in include/manifests/infra-ops/tool-pods/ that says as whom and with what the pod runs.
+    `template` names the file in include/manifests/infra-ops/tool-pods/ that says where, as whom and with what the pod
+    runs. The operator reads it when the task runs, and takes the namespace from it because none is given here.
 
     The pod dies after `deadline_seconds` whatever happens to Airflow: 3.0.2 tells nobody when a waiting task is marked
     failed, and stops no waiting task at its execution_timeout. A second try takes up the pod of the first one if it
@@ -74,7 +74,6 @@ class ToolPod(BaseOperator):
 
         self._running = RestrictedPod(
             task_id=self.task_id,
-            namespace=NAMESPACE,
             image=os.environ.get("INFRA_OPS_TOOLBOX_IMAGE", IMAGE),
             name=self.task_id,
             cmds=["python", "-m", "infra_ops"],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from infra_ops.models.ground import Ground
-from infra_ops.models.k3s import Unreadable
+from infra_ops.models.k3s import Snapshot, Unreadable
 from infra_ops.models.nodes import Node
 from infra_ops.models.outcomes import Outcome, State
 
@@ -87,18 +87,29 @@ def _same_nodes(ground: Ground, measurement: _Measurement) -> Outcome:
 
 
 def _fresh_snapshot(ground: Ground, measurement: _Measurement) -> Outcome:
-    subject, expected = f"etcd snapshot of {ground.server}", f"younger than {_hours(OLDEST_SNAPSHOT)}"
     if ground.node is None:
+        subject, expected = _about_snapshots(ground.server)
         return measurement.unknown("K004", subject, expected, _missing(node=ground.node))
-    if isinstance(ground.node.snapshots, Unreadable):
-        return measurement.unknown("K004", subject, expected, ground.node.snapshots.problem)
-    if not ground.node.snapshots:
+    return fresh_snapshot(ground.server, ground.node.snapshots, now=measurement.at, run=measurement.run)
+
+
+def fresh_snapshot(server: str, found: list[Snapshot] | Unreadable, *, now: datetime, run: str) -> Outcome:
+    """K004 of one server."""
+    measurement = _Measurement(now, run)
+    subject, expected = _about_snapshots(server)
+    if isinstance(found, Unreadable):
+        return measurement.unknown("K004", subject, expected, found.problem)
+    if not found:
         return measurement.outcome("K004", subject, expected, "none", "the server lists no snapshot")
-    newest = max(ground.node.snapshots, key=lambda snapshot: snapshot.created)
+    newest = max(found, key=lambda snapshot: snapshot.created)
     age = measurement.at - newest.created
     return measurement.outcome(
         "K004", subject, expected, f"{newest.name}, {_hours(age)}", "" if age < OLDEST_SNAPSHOT else "it is too old"
     )
+
+
+def _about_snapshots(server: str) -> tuple[str, str]:
+    return f"etcd snapshot of {server}", f"younger than {_hours(OLDEST_SNAPSHOT)}"
 
 
 def _store_open(ground: Ground, measurement: _Measurement) -> Outcome:

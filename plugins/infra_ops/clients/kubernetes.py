@@ -36,9 +36,13 @@ class ClusterError(Problem):
 
 
 class Cluster:
-    """The API server that KUBECONFIG names, or, without that variable, the one whose pod this is."""
+    """The API server that KUBECONFIG names, or, without that variable, the one whose pod this is.
 
-    def __init__(self) -> None:
+    `server` is for one server's own address, such as https://192.168.1.21:6443, instead of the one that all share.
+    `patience` says what is borne before a call fails (retries.py).
+    """
+
+    def __init__(self, server: str = "", *, patience: Patience | None = None) -> None:
         configuration = client.Configuration()
         kubeconfig = os.environ.get("KUBECONFIG")  # named, because the library reads the variable when imported
         try:
@@ -49,13 +53,18 @@ class Cluster:
         except config.ConfigException as error:
             where = f"KUBECONFIG names {kubeconfig}" if kubeconfig else "KUBECONFIG is not set, and this is no pod"
             raise ClusterError(f"no cluster is to be found: {where}: {error}") from None
-        configuration.retries = Patience.with_reads()
-        self.server: str = configuration.host
+        configuration.retries = patience or Patience.with_reads()
+        self.server: str = server or configuration.host
         self._api = client.ApiClient(configuration)
 
     def get(self, path: str, **params: str | int) -> dict[str, Any]:
         """The JSON object at `path`, for example `/api/v1/namespaces/airflow`. Raises `ClusterError`."""
-        return self._call("GET", path, None, "", **params)
+        found: dict[str, Any] = self._call("GET", path, None, "", "object", **params)
+        return found
+
+    def text(self, path: str) -> str:
+        """The plain text at `path`, such as `/metrics`. Raises `ClusterError`."""
+        return str(self._call("GET", path, None, "", "str"))
 
     def list(self, path: str, **params: str | int) -> Iterator[dict[str, Any]]:
         """The items of the collection at `path`, fetched page by page, each name once. Raises `ClusterError`.
@@ -83,15 +92,18 @@ class Cluster:
 
     def create(self, path: str, item: dict[str, Any]) -> dict[str, Any]:
         """Create an object in the collection at `path`. Raises `ClusterError` (409 when it exists)."""
-        return self._call("POST", path, item, "application/json")
+        answer: dict[str, Any] = self._call("POST", path, item, "application/json")
+        return answer
 
     def replace(self, path: str, item: dict[str, Any]) -> dict[str, Any]:
         """Replace an object. With its resourceVersion in it, 409 says that somebody was faster."""
-        return self._call("PUT", path, item, "application/json")
+        answer: dict[str, Any] = self._call("PUT", path, item, "application/json")
+        return answer
 
     def merge(self, path: str, patch: dict[str, Any]) -> dict[str, Any]:
         """Merge `patch` into the object at `path` (RFC 7386)."""
-        return self._call("PATCH", path, patch, "application/merge-patch+json")
+        answer: dict[str, Any] = self._call("PATCH", path, patch, "application/merge-patch+json")
+        return answer
 
     def apply(self, path: str, item: dict[str, Any], *, manager: str, force: bool = False) -> dict[str, Any]:
         """Server-side apply as field manager `manager`; 409 names the fields that belong to somebody else."""
@@ -107,7 +119,10 @@ class Cluster:
 
     def _apply(self, path: str, item: dict[str, Any], **params: str) -> dict[str, Any]:
         """The library's own JSON is in ASCII, but what is applied is read as YAML, which has no surrogate pairs."""
-        return self._call("PATCH", path, json.dumps(item, ensure_ascii=False).encode(), APPLY, **params)
+        answer: dict[str, Any] = self._call(
+            "PATCH", path, json.dumps(item, ensure_ascii=False).encode(), APPLY, "object", **params
+        )
+        return answer
 
     def _call(
         self,
@@ -115,22 +130,24 @@ class Cluster:
         path: str,
         body: dict[str, Any] | bytes | None = None,
         content_type: str = "",
+        response_type: str = "object",
         /,
         **params: str | int,
-    ) -> dict[str, Any]:
+    ) -> Any:
         try:
-            answer: dict[str, Any] = self._api.call_api(
+            answer = self._api.call_api(
                 path,
                 method,
                 query_params=list(params.items()),
                 header_params={
-                    "Accept": "application/json",
+                    "Accept": "application/json" if response_type == "object" else "*/*",
                     **({"Content-Type": content_type} if content_type else {}),
                 },
                 body=body,
-                response_type="object",
+                response_type=response_type,
                 auth_settings=["BearerToken"],
                 _return_http_data_only=True,
+                _host=self.server,  # the library takes the kubeconfig's again whenever it looks at its token
                 _request_timeout=(5, SECONDS),
             )
         except client.ApiException as error:

@@ -17,6 +17,9 @@ TRIES = 5
 # Pauses in seconds: none, 0.4, 0.8, 1.6, 3.2. An API server that restarts is away for longer: tasks wait for that.
 PAUSE = 0.2
 LONGEST_PAUSE = 30.0
+# Pauses of 0.4 to 6.4 s, then of 10 s: two minutes altogether.
+RESTART_TRIES = 17
+LONGEST_RESTART_PAUSE = 10.0
 # The codes of an answer to a read that the next try may not get.
 PASSING = frozenset({429, 500, 502, 503, 504})
 
@@ -38,6 +41,19 @@ class Patience(Retry):
             allowed_methods=READS,
             status_forcelist=passing,
             backoff_factor=PAUSE,
+            raise_on_status=False,
+        )
+
+    @classmethod
+    def through_a_restart(cls) -> Self:
+        """For those who expect the server to be away for up to two minutes: one that restarts refuses connections."""
+        return cls(
+            total=RESTART_TRIES,
+            read=4,
+            allowed_methods=READS,
+            status_forcelist=PASSING,
+            backoff_factor=PAUSE,
+            backoff_max=LONGEST_RESTART_PAUSE,
             raise_on_status=False,
         )
 

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from infra_ops.models.consumers import Consumer
 from infra_ops.models.documents import Document
 from infra_ops.models.names import AbsolutePath, ConnectionId, Days, Host, Id, Name, Port, SshUser, Title, Url
+from infra_ops.models.repository import Repository
 from infra_ops.models.services import AirflowUser, Flower, Postgres, Service
 
 
@@ -75,6 +76,7 @@ class Inventory(Document):
     store: Store
     airflow: Airflow | None = None
     off_cluster: OffCluster | None = None
+    repository: Repository | None = None
     credentials: dict[Id, CredentialSpec]
     unattended: list[Id] = []
 

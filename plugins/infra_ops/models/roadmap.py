@@ -16,8 +16,9 @@ DagId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 class Measured(Document):
     """A sentence of the roadmap that is true while all its `checks` pass. Without checks nobody knows.
 
-    `subjects` are the ids of the credentials that a check of credentials must pass for, each of them; what was never
-    measured is missing, and not passed over. A check of the whole cluster has none.
+    `subjects` are the ids of the credentials that a check of credentials must pass for, each of them, or `repository`
+    for the branch that people work on; what was never measured is missing, and not passed over. A check of the whole
+    cluster has none.
     """
 
     title: str

@@ -60,8 +60,9 @@ class _Work:
         from infra_ops.clients.journal import RunJournal
         from infra_ops.clients.kubernetes import Cluster
         from infra_ops.clients.lease import ChangeLease
+        from infra_ops.clients.retries import Patience
 
-        cluster = Cluster()
+        cluster = Cluster(patience=Patience.through_a_restart())  # a step may have restarted the API server
         journal, lease = RunJournal(cluster, self.call.run), ChangeLease(cluster, self.call.run)
         return Effects(journal, lease.check, plan_only=not self.call.applies)
 

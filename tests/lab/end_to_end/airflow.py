@@ -14,9 +14,11 @@ RUNS = f"/dags/{DAG}/dagRuns"
 
 
 class Airflow:
-    """One login; `run` is always a run id of rotate_credentials."""
+    """One login; `run` is always a run id of one DAG."""
 
-    def __init__(self, state: dict[str, Any]) -> None:
+    def __init__(self, state: dict[str, Any], dag: str = DAG) -> None:
+        self._dag = f"/dags/{dag}"
+        self._runs = f"{self._dag}/dagRuns"
         self._url = state["addresses"]["airflow"]
         # Not as the administrator, whose password is rotated.
         login = {"username": "service", "password": Path(state["credentials"]["airflow_service"]).read_text()}
@@ -32,17 +34,17 @@ class Airflow:
 
     def trigger(self, **conf: Any) -> str:
         """Starts a run and returns its id. A DAG that is paused, as a new one is, would let it wait for ever."""
-        self.call("PATCH", f"/dags/{DAG}?update_mask=is_paused", {"is_paused": False})
-        run = self.call("POST", RUNS, {"conf": conf, "logical_date": None})
+        self.call("PATCH", f"{self._dag}?update_mask=is_paused", {"is_paused": False})
+        run = self.call("POST", self._runs, {"conf": conf, "logical_date": None})
         return str(run["dag_run_id"])
 
     def tasks(self, run: str) -> dict[str, str | None]:
         """The state of each task."""
-        found = self.call("GET", f"{RUNS}/{run}/taskInstances?limit=100")["task_instances"]
+        found = self.call("GET", f"{self._runs}/{run}/taskInstances?limit=100")["task_instances"]
         return {task["task_id"]: task["state"] for task in found}
 
     def state(self, run: str) -> str:
-        return str(self.call("GET", f"{RUNS}/{run}")["state"])
+        return str(self.call("GET", f"{self._runs}/{run}")["state"])
 
     def wait(self, run: str, *, seconds: float = 600, meanwhile: Callable[[], None] = lambda: None) -> str:
         """The state in which the run ends."""
@@ -56,12 +58,12 @@ class Airflow:
     def clear(self, run: str, task: str) -> None:
         """What a person does with a task that died: clear it and all that comes after it."""
         body = {"dry_run": False, "dag_run_id": run, "task_ids": [task], "only_failed": False}
-        self.call("POST", f"/dags/{DAG}/clearTaskInstances", body | {"include_downstream": True})
+        self.call("POST", f"{self._dag}/clearTaskInstances", body | {"include_downstream": True})
 
     def xcom(self, run: str, task: str, key: str) -> Any:
         """A value that a task left; None when it left none."""
-        entries = self.call("GET", f"{RUNS}/{run}/taskInstances/{task}/xcomEntries")["xcom_entries"]
+        entries = self.call("GET", f"{self._runs}/{run}/taskInstances/{task}/xcomEntries")["xcom_entries"]
         if key not in {entry["key"] for entry in entries}:
             return None
-        path = f"{RUNS}/{run}/taskInstances/{task}/xcomEntries/{key}?stringify=false"
+        path = f"{self._runs}/{run}/taskInstances/{task}/xcomEntries/{key}?stringify=false"
         return self.call("GET", path)["value"]

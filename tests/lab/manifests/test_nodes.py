@@ -25,6 +25,7 @@ def connections(folder: Path) -> dict[str, str]:
 
 
 def test_every_node_gets_a_connection_that_pins_the_host_key_it_was_accepted_with(tmp_path: Path) -> None:
+    """And tool pods get a file with the same keys."""
     folder, keys = checkout(tmp_path), {}
     (folder / ".ssh").mkdir()
     for node in inventory().nodes:
@@ -37,6 +38,8 @@ def test_every_node_gets_a_connection_that_pins_the_host_key_it_was_accepted_wit
     assert (folder / "include/manifests/infra-ops/worker.env").read_text() == once
     found = connections(folder)
     assert len(found) == len(inventory().nodes)
+    hosts = [f"{node.address} {keys[node.name]}" for node in inventory().nodes]
+    assert (folder / "known_hosts").read_text().splitlines() == hosts
     for node in inventory().nodes:
         connection = Connection(**json.loads(found[f"AIRFLOW_CONN_NODE_{node.name.upper().replace('-', '_')}"]))
         extra = connection.extra_dejson

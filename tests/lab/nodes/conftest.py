@@ -117,7 +117,7 @@ def serving(root: Path, key: Path, ports: dict[str, int], argv: list[str]) -> It
         return all(nodes.listens(name) for name in NAMES)
 
     try:
-        wait_until(ready)
+        wait_until(ready, 90)  # a busy machine lays out new nodes slowly
         yield nodes
     finally:
         if process.poll() is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab.nodes import k3s
+from lab.nodes.places import CONFIG, SNAPSHOTS, TOKEN
 from tests.lab.nodes.conftest import Nodes
 
 
@@ -85,11 +86,10 @@ def test_flags_in_the_servers_configuration_are_warned_of_on_stderr(nodes: Nodes
 
 
 def test_a_stopped_server_refuses_the_connection(nodes: Nodes) -> None:
-    unit = nodes.root / "rpi-2" / k3s.UNITS / "k3s"
-    unit.write_text("inactive\n")
+    assert nodes.ssh("rpi-2", "sudo systemctl stop k3s").returncode == 0
     assert nodes.ssh("rpi-2", "systemctl is-active k3s").stdout == "inactive\n"
     assert "connect: connection refused" in nodes.ssh("rpi-2", "sudo k3s etcd-snapshot ls").stderr
-    unit.write_text("active\n")
+    assert nodes.ssh("rpi-2", "sudo systemctl start k3s").returncode == 0
     assert nodes.ssh("rpi-2", "sudo k3s etcd-snapshot ls").returncode == 0
 
 
@@ -101,10 +101,10 @@ def test_each_role_runs_its_own_unit(nodes: Nodes) -> None:
 
 def test_token_and_configuration_are_private_and_the_token_is_shared_by_the_servers(nodes: Nodes) -> None:
     servers = [nodes.root / f"rpi-{number}" for number in (1, 2, 3)]
-    for path in (k3s.TOKEN, k3s.CONFIG):
+    for path in (TOKEN, CONFIG):
         assert {(server / path).stat().st_mode & 0o777 for server in servers} == {0o600}
-    assert len({(server / k3s.TOKEN).read_text() for server in servers}) == 1
-    assert not (nodes.root / "rpi-4" / k3s.TOKEN).exists()
+    assert len({(server / TOKEN).read_text() for server in servers}) == 1
+    assert not (nodes.root / "rpi-4" / TOKEN).exists()
 
 
 def test_the_49th_scheduled_snapshot_pushes_out_the_oldest_but_never_one_on_demand(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_the_49th_scheduled_snapshot_pushes_out_the_oldest_but_never_one_on_dema
     k3s.take_snapshot(tmp_path, "on-demand", "rpi-1", start - 5)
     for index in range(50):
         k3s.take_scheduled_snapshot(tmp_path, "rpi-1", start + index * k3s.SNAPSHOT_PERIOD)
-    names = sorted(file.name for file in (tmp_path / k3s.SNAPSHOTS).iterdir())
+    names = sorted(file.name for file in (tmp_path / SNAPSHOTS).iterdir())
     assert len(names) == 49
     assert names[0] == f"etcd-snapshot-rpi-1-{start + 2 * k3s.SNAPSHOT_PERIOD}"
     assert names[-1].startswith("on-demand-")

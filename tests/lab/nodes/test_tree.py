@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lab import K3S_VERSION
 from lab.nodes import k3s, machine, tree
+from lab.nodes.places import SNAPSHOTS, TOKEN
 from tests.lab.nodes.conftest import SEED
 
 NOW = 1_800_000_000
@@ -13,7 +14,7 @@ NOW = 1_800_000_000
 def test_a_start_after_an_interrupted_one_shares_the_same_token(tmp_path: Path) -> None:
     machines = machine.load(SEED, tmp_path)
     tree.prepare(machines, NOW, K3S_VERSION)
-    tokens = [each.root / k3s.TOKEN for each in machines if each.role == "server"]
+    tokens = [each.root / TOKEN for each in machines if each.role == "server"]
     before = tokens[0].read_text()
     tokens[0].unlink()
     tokens[1].unlink()
@@ -37,7 +38,7 @@ def test_scheduled_snapshots_are_caught_up_after_a_long_pause(tmp_path: Path) ->
     machines = machine.load(SEED, tmp_path)
     for now in (NOW, NOW + 20 * 24 * 3600):
         tree.prepare(machines, now, K3S_VERSION)
-        taken = sorted(int(file.name.split("-")[-1]) for file in (machines[0].root / k3s.SNAPSHOTS).iterdir())
+        taken = sorted(int(file.name.split("-")[-1]) for file in (machines[0].root / SNAPSHOTS).iterdir())
         assert len(taken) == 48
         assert 0 <= now - taken[-1] < k3s.SNAPSHOT_PERIOD
 

@@ -48,7 +48,7 @@ def deployed(stage: Stage) -> Iterator[Plan]:
 
 def _remove(cluster: Cluster) -> None:
     core = client.CoreV1Api(cluster.client())
-    for name in ("openbao", "airflow", "infra-ops"):
+    for name in Stage.namespaces():
         with contextlib.suppress(ApiException):
             core.delete_namespace(name)
     wait_until(lambda: "openbao" not in [item.metadata.name for item in core.list_namespace().items])

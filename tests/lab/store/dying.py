@@ -27,7 +27,7 @@ class Dying(Effects):
     It survives the effects of steps that are not `mortal`, by the beginning of their ids.
     """
 
-    def __init__(self, stage: Stage, deaths: list[Death], mortal: str = "") -> None:
+    def __init__(self, stage: Stage, deaths: list[Death], mortal: str | tuple[str, ...] = "") -> None:
         super().__init__(stage.journal, still_allowed=lambda: None)
         self._deaths = deaths
         self._mortal = mortal

@@ -62,14 +62,19 @@ class Stage:
 
     def prepare(self) -> None:
         """What an administrator applies, and what stands on the cluster before."""
-        spaces = [item for item in self._manifests() if item["kind"] == "Namespace"]
-        for item in [*spaces, {"metadata": {"name": "airflow"}}]:
-            if Deployer().find(f"/api/v1/namespaces/{item['metadata']['name']}") is None:  # other tests want them too
-                Deployer().create("/api/v1/namespaces", item)
-        self.cluster.namespaces += ["openbao", "infra-ops", "airflow"]
+        spaces = {item["metadata"]["name"]: item for item in self._manifests() if item["kind"] == "Namespace"}
+        for name in self.namespaces():
+            if Deployer().find(f"/api/v1/namespaces/{name}") is None:  # other tests want them too
+                Deployer().create("/api/v1/namespaces", spaces.get(name, {"metadata": {"name": name}}))
+        self.cluster.namespaces += self.namespaces()
         folder = self.backups / "applied"
         folder.mkdir()
-        wanted = [item for item in self._manifests() if item["metadata"].get("namespace", "openbao") in self._ours()]
+        known = self.namespaces()
+        wanted = [
+            item
+            for item in self._manifests()
+            if item["kind"] != "Namespace" and item["metadata"].get("namespace", "openbao") in known
+        ]
         (folder / "all.yaml").write_text(yaml.safe_dump_all(wanted))
         run("kubectl apply --server-side -f all.yaml", folder, KUBECONFIG=str(self.cluster.kubeconfig))
         shutil.rmtree(folder)
@@ -176,8 +181,10 @@ class Stage:
         for namespace in TRUSTING:
             cluster.delete(authorities(namespace))
 
-    def _ours(self) -> set[str]:
-        return {"openbao", "infra-ops", "airflow"}
+    @staticmethod
+    def namespaces() -> list[str]:
+        """Where the store is, where it is trusted, and where runs leave their records."""
+        return ["openbao", "infra-ops", *TRUSTING]
 
     def _manifests(self) -> list[dict[str, Any]]:
         names = yaml.safe_load((MANIFESTS / "kustomization.yaml").read_text())["resources"]

@@ -105,7 +105,8 @@ def test_a_new_authority_signs_a_new_certificate_and_workers_trust_it(stage: Sta
         "openbao.certificate",
         "openbao.statefulset.openbao",
         "openbao.trust",
-        "openbao.trust.tools",
+        "openbao.trust.hardening",
+        "openbao.trust.repository",
     ]
     assert stage.plan().steps == ()
     outcomes = stage.operation(plan).verify()

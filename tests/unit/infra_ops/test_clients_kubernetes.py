@@ -84,3 +84,10 @@ def test_the_toolbox_says_in_its_last_line_why_it_failed(
     assert capsys.readouterr().err.splitlines()[-1] == (
         f"nodes failed: the API server {address} refused GET /api/v1/nodes: 403 Forbidden"
     )
+
+
+def test_a_servers_own_address_is_spoken_to_and_not_that_of_the_kubeconfig(kubeconfig: Kubeconfig) -> None:
+    """The library reads the kubeconfig again before each call, and its address with it."""
+    with serve({"/version": (200, {"who": "all"})}) as shared, serve({"/version": (200, {"who": "own"})}) as own:
+        kubeconfig(shared)
+        assert Cluster(own).get("/version") == {"who": "own"}

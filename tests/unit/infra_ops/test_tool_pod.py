@@ -14,7 +14,7 @@ from kubernetes.client import ApiClient, ApiException, V1ObjectMeta, V1Pod, V1Po
 from urllib3.exceptions import MaxRetryError
 
 from infra_ops.airflow.restricted_pod import RestrictedPod
-from infra_ops.airflow.tool_pod import ToolPod
+from infra_ops.airflow.tool_pod import TEMPLATES, ToolPod
 
 EVENT = {"name": "pod-1", "namespace": "infra-ops", "message": ""}
 
@@ -71,6 +71,17 @@ def test_the_pod_runs_the_tool_as_the_reader_in_its_own_namespace(
         *("--result", "/airflow/xcom/return.json"),
     ]
     assert pod["metadata"]["labels"]["dag_id"] == "ground_check"
+
+
+@pytest.mark.parametrize("template", sorted(path.stem for path in TEMPLATES.glob("*.yaml")))
+def test_the_template_says_where_the_pod_runs(template: str, api: MagicMock, context: dict[str, Any]) -> None:
+    """Also the pod of an earlier try is looked for there, and the triggerer waits for it there."""
+    with pytest.raises(TaskDeferred) as waiting:
+        ToolPod(task_id="t", arguments=["nodes"], template=template).execute(context)
+    namespace = "infra-ops" if template == "reader" else f"infra-ops-{template}"
+    assert created(api)["metadata"]["namespace"] == namespace
+    assert {call.kwargs["namespace"] for call in api.list_namespaced_pod.call_args_list} == {namespace}
+    assert waiting.value.trigger.serialize()[1]["pod_namespace"] == namespace
 
 
 def test_kubernetes_itself_ends_the_pod_at_its_deadline(start: Callable[[], TaskDeferred], api: MagicMock) -> None:

@@ -19,10 +19,11 @@ ADDRESSES = {
     "pihole.example.org:443": "127.0.0.1:20002",
     "pihole.example.org:80": "127.0.0.1:20003",
 }
+NOBODY = inventory.Ports({}, {})
 
 
 def test_every_place_of_a_service_becomes_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    inventory.write(tmp_path / "include", ADDRESSES)
+    inventory.write(tmp_path / "include", ADDRESSES, NOBODY)
     monkeypatch.setenv("INFRA_OPS_INCLUDE", str(tmp_path / "include"))
     assert ".svc" not in yaml.safe_dump(include.inventory().model_dump(mode="json"))
     target = include.inventory().credentials["postgres_appuser"].target
@@ -31,16 +32,29 @@ def test_every_place_of_a_service_becomes_an_address(tmp_path: Path, monkeypatch
     assert include.roadmap()
 
 
-def test_nothing_but_places_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    inventory.write(tmp_path / "include", {})
+def test_nothing_but_places_and_the_repository_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inventory.write(tmp_path / "include", {}, NOBODY)
     monkeypatch.setenv("INFRA_OPS_INCLUDE", str(tmp_path / "include"))
-    assert include.inventory() == inventory.load()
+    assert include.inventory() == inventory.load().model_copy(update={"repository": None})
+
+
+def test_machines_are_at_their_ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inventory.write(tmp_path / "include", {}, inventory.Ports({"rpi-1": 1, "rpi-4": 4, "nas": 9}, {"rpi-1": 11}))
+    monkeypatch.setenv("INFRA_OPS_INCLUDE", str(tmp_path / "include"))
+    found = include.inventory()
+    nodes = {node.name: (node.address, node.ssh_port, node.api_port) for node in found.nodes}
+    assert nodes["rpi-1"] == ("127.0.0.1", 1, 11)
+    assert nodes["rpi-4"] == ("127.0.0.1", 4, 6443)
+    assert nodes["rpi-2"] == ("192.168.1.22", 22, 6443)
+    assert found.off_cluster is not None
+    assert (found.off_cluster.address, found.off_cluster.ssh_port) == ("127.0.0.1", 9)
+    assert (found.off_cluster.user, found.off_cluster.path) == ("infra-ops", "/volume1/infra-ops")
 
 
 def test_a_second_start_replaces_the_copy_of_the_first(tmp_path: Path) -> None:
-    inventory.write(tmp_path / "include", {})
+    inventory.write(tmp_path / "include", {}, NOBODY)
     (tmp_path / "include" / "left-over.yaml").touch()
-    inventory.write(tmp_path / "include", ADDRESSES)
+    inventory.write(tmp_path / "include", ADDRESSES, NOBODY)
     assert not (tmp_path / "include" / "left-over.yaml").exists()
     assert "127.0.0.1:30001" in (tmp_path / "include" / "cluster.yaml").read_text()
 

@@ -19,6 +19,7 @@ from infra_ops import include
 from infra_ops.airflow.tool_pod import IMAGE
 from infra_ops.models.connections import FOLDER
 from infra_ops.models.schemas import FILES
+from infra_ops.operations.store.secrets import TRUSTING
 from lab.apiserver.podsecurity import violations
 from lab.apiserver.schemas import Schemas
 from lab.apiserver.validation import check
@@ -31,6 +32,7 @@ PODS = [*sorted((MANIFESTS / "pod-templates").glob("*.yaml")), MANIFESTS / "cons
 TOOL_PODS = sorted((MANIFESTS / "tool-pods").glob("*.yaml"))
 VALUES_FILE = MANIFESTS / "airflow-values.yaml"
 VALUES = yaml.safe_load(VALUES_FILE.read_text())
+AUTHORITIES = ("ConfigMap", "infra-ops-ca")  # no manifest: docs/real-cluster.md makes it, deploy_openbao adds to it
 
 
 @pytest.fixture(scope="module")
@@ -80,19 +82,41 @@ def test_every_pod_is_valid_and_meets_the_restricted_standard(file: Path, schema
 
 
 @pytest.mark.parametrize("file", TOOL_PODS, ids=lambda file: file.stem)
-def test_every_tool_pod_is_valid_and_has_an_account_of_its_name(
+def test_every_tool_pod_is_valid_and_finds_in_its_namespace_an_account_of_its_name_and_what_it_mounts(
     file: Path, applied: list[dict[str, Any]], schemas: Schemas
 ) -> None:
     """Its restrictions come from the operator: tests/unit/infra_ops/test_tool_pod.py."""
     pod = yaml.safe_load(file.read_text())
     assert faults(schemas, pod) == []
-    accounts = {
-        item["metadata"]["name"]
-        for item in applied
-        if (item["kind"], item["metadata"].get("namespace")) == ("ServiceAccount", "infra-ops")
+    namespace = pod["metadata"]["namespace"]
+    there = {
+        (item["kind"], item["metadata"]["name"]) for item in applied if item["metadata"].get("namespace") == namespace
     }
+    if namespace in TRUSTING:
+        there.add(AUTHORITIES)
     assert pod["spec"]["serviceAccountName"] == file.stem
-    assert file.stem in accounts
+    assert {("ServiceAccount", file.stem), *config_maps(pod)} <= there
+
+
+def config_maps(pod: dict[str, Any]) -> set[tuple[str, str]]:
+    (container,) = pod["spec"]["containers"]
+    sources = [*container.get("envFrom", []), *pod["spec"].get("volumes", [])]
+    found = [source.get("configMapRef") or source.get("configMap") for source in sources]
+    return {("ConfigMap", each["name"]) for each in found if each}
+
+
+def test_the_store_is_trusted_in_every_namespace_where_a_pod_mounts_the_authorities_and_nowhere_else() -> None:
+    templates = [yaml.safe_load(file.read_text()) for file in [*PODS, *TOOL_PODS]]
+    mounting = {pod["metadata"].get("namespace", "airflow") for pod in templates if AUTHORITIES in config_maps(pod)}
+    assert set(TRUSTING) == mounting
+
+
+def test_every_namespace_that_is_applied_enforces_what_the_inventory_says(applied: list[dict[str, Any]]) -> None:
+    meant = include.inventory().namespaces
+    for item in applied:
+        if item["kind"] == "Namespace":
+            level = item["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
+            assert level == meant[item["metadata"]["name"]].pod_security == "restricted"
 
 
 def test_the_secrets_backend_takes_its_arguments(worker: dict[str, str]) -> None:
@@ -126,14 +150,20 @@ def test_the_cluster_gets_the_inventory_as_it_is_here(applied: list[dict[str, An
         if item["metadata"]["name"] == "infra-ops-include"
     }
     files = {f"{name}.yaml": (INCLUDE / f"{name}.yaml").read_text() for name in FILES}
-    assert described == {"airflow": files, "infra-ops": files}
+    templates = [yaml.safe_load(file.read_text()) for file in TOOL_PODS]
+    reading = {
+        pod["metadata"]["namespace"] for pod in templates if ("ConfigMap", "infra-ops-include") in config_maps(pod)
+    }
+    assert described == dict.fromkeys({"airflow", *reading}, files)
 
 
 def test_workers_and_tools_look_for_the_store_in_the_same_place(
     applied: list[dict[str, Any]], worker: dict[str, str]
 ) -> None:
-    (tools,) = [item["data"] for item in applied if item["metadata"]["name"] == "toolbox"]
-    assert tools == {name: worker[name] for name in tools}
+    found = [item["data"] for item in applied if item["metadata"]["name"] == "toolbox"]
+    assert found
+    for tools in found:
+        assert tools == {name: worker[name] for name in tools}
 
 
 @pytest.mark.parametrize("where", [*PODS, VALUES_FILE], ids=lambda file: file.stem)

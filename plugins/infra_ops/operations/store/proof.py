@@ -91,6 +91,7 @@ def trials(mount: str) -> list[Trial]:
 
     rotates, looks, fetches = "infra-ops-credentials", "infra-ops-sensors", "infra-ops-connections"
     copies, destroys, deploys = "infra-ops-backups", "infra-ops-destroyer", "infra-ops-platform"
+    migrates, plays = "infra-ops-repository", "infra-ops-playbooks"
     outside = "auth/approle/role/infra-ops-outside"
     connection = f"{mount}/data/airflow/connections/canary"
     backup = f"{mount}/data/canary/backup"
@@ -115,6 +116,16 @@ def trials(mount: str) -> list[Trial]:
         Trial(destroys, "read a credential", reading(credential), False),
         Trial(destroys, "write a credential", writing(credential), False),
         Trial(destroys, "delete a credential", lambda caller: caller.delete(f"{mount}/metadata/svc/canary"), False),
+        Trial(migrates, "see which versions there are", reading(f"{mount}/metadata/svc/canary"), True),
+        Trial(migrates, "read a credential", reading(credential), True),
+        Trial(migrates, "write a credential", writing(credential), False),
+        Trial(migrates, "write a deploy key", writing(f"{mount}/data/ansible/deploy-key/canary"), False),
+        Trial(
+            migrates, "delete the vault", lambda caller: caller.delete(f"{mount}/metadata/ansible/vault/canary"), False
+        ),
+        Trial(plays, "read a vault's password", reading(f"{mount}/data/ansible/password/canary"), True),
+        Trial(plays, "read a credential", reading(credential), False),
+        Trial(rotates, "read a vault's password", reading(f"{mount}/data/ansible/password/canary"), False),
         Trial(rotates, "issue a login from outside", lambda caller: caller.write(f"{outside}/secret-id", {}), False),
         Trial(deploys, "name the login from outside", reading(f"{outside}/role-id"), True),
         Trial(deploys, "read a credential", reading(credential), False),

@@ -19,8 +19,13 @@ RENEW_BEFORE = timedelta(days=60)
 LABELS = {"app.kubernetes.io/name": "openbao", "app.kubernetes.io/part-of": "infra-ops"}
 DATA = f"{CORE}/persistentvolumeclaims/data-openbao-0"  # a claim stays as long as a pod uses it, and longer
 LOST = "lost"
-# Where pods of ours run and by which id the plan calls their list of authorities: Airflow's workers, and tools.
-TRUSTING = {"airflow": "openbao.trust", "infra-ops": "openbao.trust.tools"}
+# Where pods of ours log in to the store, Airflow's workers and tools, and by which id the plan calls the list of
+# authorities that they mount.
+TRUSTING = {
+    "airflow": "openbao.trust",
+    "infra-ops-hardening": "openbao.trust.hardening",
+    "infra-ops-repository": "openbao.trust.repository",
+}
 NOT_TRUSTED = "not trusted"
 
 

@@ -98,7 +98,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> None:
 def cluster(monkeypatch: pytest.MonkeyPatch) -> FakeCluster:
     """The only cluster that tasks find."""
     cluster = FakeCluster()
-    monkeypatch.setattr("infra_ops.clients.kubernetes.Cluster", lambda: cluster)
+    monkeypatch.setattr("infra_ops.clients.kubernetes.Cluster", lambda **_: cluster)
     return cluster
 
 

@@ -31,6 +31,7 @@ MEANT: list[tuple[str, list[Any]]] = [
     ("credentials.*.consumers.*.keeps_session", [True]),
     ("credentials.*.consumers.*.restart", [True]),
     ("off_cluster", [None]),  # refused by the runbooks that keep copies there
+    ("repository", [None]),  # refused by the runbooks that work on it
     ("unattended", [[]]),
 ]
 

@@ -1,0 +1,1 @@
+"""Certificates of K3s, renewed by restarts; others are only measured."""

@@ -1,0 +1,132 @@
+"""Proof from raw bytes: nothing of the state before is left in a server's datastore, nor in a new snapshot of it.
+
+Writing a value again leaves the old bytes in the member's file until it is compacted and defragmented; what is in older
+snapshots stays there until they expire.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+from infra_ops.clients.effects import Effects
+from infra_ops.clients.kubernetes import Cluster, ClusterError
+from infra_ops.clients.ssh import Machine
+from infra_ops.facts import etcd
+from infra_ops.models.encryption import IDENTITY, prefix
+from infra_ops.models.managed_encryption import named
+from infra_ops.models.plans import Step
+from infra_ops.models.problems import Problem
+from infra_ops.operations.actions import Action
+from infra_ops.operations.encryption.copies import slug, snapshots
+from infra_ops.operations.encryption.estate import Estate
+from infra_ops.operations.servers import Write, refuse_lost_quorum
+
+NAMESPACE = "infra-ops-hardening"  # nobody but this area makes Secrets or starts pods there
+SECRETS = f"/api/v1/namespaces/{NAMESPACE}/secrets"
+CANARY = "encryption-canary"
+MARKER, PURPOSE = "infra-ops/marker", "infra-ops/encryption"
+COMPACTED = "has been compacted"
+
+
+class TraceLeft(Problem):
+    """A new snapshot still holds something of the state before."""
+
+
+def is_planted(cluster: Cluster, key: str) -> bool:
+    """Whether there is a Secret with a random marker from when everything was plain."""
+    return _canary(cluster).get(PURPOSE) == key
+
+
+def planted(cluster: Cluster, key: str) -> Action:
+    """The step that makes a Secret with a random marker while everything is still plain."""
+    step = Step("canary", f"Secret {NAMESPACE}/{CANARY}", f"none for {key}", "planted")
+
+    def look() -> str:
+        return step.after if is_planted(cluster, key) else step.before
+
+    def plant() -> None:
+        annotations = {MARKER: secrets.token_hex(16), PURPOSE: key}
+        labels = {"app.kubernetes.io/part-of": "infra-ops"}
+        metadata = {"name": CANARY, "namespace": NAMESPACE, "annotations": annotations, "labels": labels}
+        item = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque"}
+        if _canary(cluster):
+            cluster.replace(f"{SECRETS}/{CANARY}", item)
+        else:
+            cluster.create(SECRETS, item)
+
+    return Action(step, look, lambda effects: effects.do(step.id, "plant a canary", plant))
+
+
+def _canary(cluster: Cluster) -> dict[str, str]:
+    """Its annotations; {} when there is none."""
+    try:
+        found = cluster.get(f"{SECRETS}/{CANARY}")
+    except ClusterError as error:
+        if error.status == 404:
+            return {}
+        raise
+    return dict(found["metadata"].get("annotations") or {})
+
+
+def proved(estate: Estate, old: str, first: Callable[[], str], new: str) -> list[Action]:
+    """The steps, one a server, that make the member forget and search a new snapshot of it.
+
+    `old` wrote before, and `first` tells what writes now, which plans call `new`.
+    """
+    return [_proved(estate, old, first, new, server) for server in estate.servers.names]
+
+
+def _proved(estate: Estate, old: str, first: Callable[[], str], new: str, server: str) -> Action:
+    step = Step(f"proof.{server}", f"the datastore of {server}", "not proved", f"no trace of what was before {new}")
+
+    def look() -> str:
+        return step.after if estate.keys.noted().get(server) == first() else step.before
+
+    def do(effects: Effects) -> None:
+        _prove(estate, old, first(), server, lambda what, call: effects.do(step.id, what, call))
+
+    return Action(step, look, do)
+
+
+def _prove(estate: Estate, old: str, first: str, server: str, write: Write) -> None:
+    machine = estate.servers.machine(server)
+    refuse_lost_quorum(estate.servers, server)  # a member that defragments answers nobody
+    write("compact the datastore", lambda: _compact(machine))
+    write(f"defragment the member of {server}", lambda: machine.run(*etcd.ETCDCTL, "defrag", seconds=600))
+    file = str(write("take a snapshot", lambda: _snapshot(machine, slug(first))))
+    needle = _needle(estate.servers.cluster, old, first)
+    hits = machine.ask("sudo", "grep", "-a", "-c", "-F", "-f", "-", file, stdin=needle, seconds=600).text.strip()
+    if hits != "0":
+        raise TraceLeft(
+            f"The snapshot {file} on {server} has {hits or 'an unknown number of'} traces of the state before."
+        )
+    write("note that nothing is left", lambda: estate.keys.note(server, first))
+
+
+def _needle(cluster: Cluster, old: str, first: str) -> bytes:
+    """What only values of the state before hold: the canary's marker, or the beginning of what the old key wrote."""
+    if old not in (IDENTITY, first):
+        provider, name = named(old)
+        return prefix(name, provider)
+    marker = _canary(cluster).get(MARKER, "")
+    if not marker:
+        raise TraceLeft(f"The Secret {NAMESPACE}/{CANARY} has lost its marker, so nothing can be searched for.")
+    return marker.encode()
+
+
+def _compact(machine: Machine) -> None:
+    """Up to now. The API server does the same every five minutes; clients in the middle of a list begin it anew."""
+    answer = machine.ask(*etcd.ETCDCTL, "compact", str(etcd.revision(machine)), seconds=300)
+    if answer.status and COMPACTED not in (answer.errors + answer.output).decode(errors="replace"):
+        raise Problem(f"The datastore of {machine.name} cannot be compacted: {answer.errors.decode(errors='replace')}.")
+
+
+def _snapshot(machine: Machine, key: str) -> str:
+    """The path of a new snapshot."""
+    before = {each.name for each in snapshots(machine)}
+    machine.run("sudo", "k3s", "etcd-snapshot", "save", "--name", f"proof-{key}", seconds=300)
+    new = [each for each in snapshots(machine) if each.name not in before and each.name.startswith(f"proof-{key}-")]
+    if not new:
+        raise Problem(f"{machine.name} saved a snapshot and does not list it.")
+    return new[0].location.removeprefix("file://")
