@@ -49,6 +49,12 @@ def loading(seen: Encrypting) -> bool:
     return bool(seen.started_with and seen.file and seen.file.changed > max(seen.unit.started, seen.reloaded))
 
 
+def is_awaited(seen: Encrypting) -> bool:
+    """Its K3s was started after it was given the list, and its Node object does not say so yet: that takes seconds."""
+    runs = seen.unit.state == "active" and seen.drop_in is not None and seen.unit.started > seen.drop_in.changed
+    return runs and not seen.started_with
+
+
 def in_force(seen: Encrypting, known: Mapping[str, Providers], file: str) -> Providers | str:
     """The list by which a server that is not `loading` works; a text for what is none of ours.
 
@@ -165,14 +171,23 @@ class Judge:
         seen = ", ".join(f"{name} {'healthy' if good else 'not healthy'}" for name, good in sorted(healthy.items()))
         return self.outcome("K027", server, "a quorum without it", seen, lost_without(server, healthy))
 
-    def versions(self, versions: Mapping[str, str], known: K3sEncryption, *, here: str) -> Outcome:
-        """K028: all servers run one version of K3s, and there is a safe route for it."""
+    def versions(
+        self, versions: Mapping[str, str], running: Mapping[str, str], known: K3sEncryption, *, here: str
+    ) -> Outcome:
+        """K028: one version of K3s is installed on all servers, runs on all, and there is a safe route for it.
+
+        A restart starts what is installed, so in the middle of a change of keys it would be an upgrade, too.
+        """
         seen, expected = (
             ", ".join(f"{name} {version}" for name, version in sorted(versions.items())),
             "one good version",
         )
         if len(found := set(versions.values())) > 1:
             return self.outcome("K028", "servers", expected, seen, "finish the upgrade first")
+        for name, version in sorted(running.items()):
+            if version != versions[name]:
+                reason = f"{name} still runs {version}: finish the upgrade first, by a restart of K3s"
+                return self.outcome("K028", "servers", expected, seen, reason)
         try:
             chosen = route(found.pop(), known, here=here)
         except NoRoute as refusal:

@@ -17,7 +17,7 @@ from infra_ops.operations.encryption.copies import NoPlace
 from infra_ops.operations.encryption.operation import SecretsEncryption
 from infra_ops.operations.operation import Request
 from tests.lab.encryption.stage import DROP_IN, FILE, Stage
-from tests.lab.servers_of_k3s import NAS
+from tests.lab.servers_of_k3s import NAS, SERVERS
 
 SNAPSHOTS = "/var/lib/rancher/k3s/server/db/snapshots"
 
@@ -25,6 +25,13 @@ SNAPSHOTS = "/var/lib/rancher/k3s/server/db/snapshots"
 def refusal(stage: Stage) -> str:
     """The first sentence of preflight that is no pass."""
     return next(outcome.sentence() for outcome in stage.preflight() if outcome.state is not State.PASS)
+
+
+def run(stage: Stage, version: str) -> None:
+    """As if every server had been started with that version."""
+    for server in SERVERS:
+        status = {"status": {"nodeInfo": {"kubeletVersion": version}}}
+        stage.k3s.rest().patch(f"/api/v1/nodes/{server}/status", status)
 
 
 def test_each_mistake_is_refused_in_one_sentence(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,10 +47,13 @@ def test_each_mistake_is_refused_in_one_sentence(stage: Stage, monkeypatch: pyte
     before = version.read_text()
     version.write_text("v1.32.5+k3s1\n")
     assert refusal(stage).endswith("rpi-2 v1.32.5+k3s1, rpi-3 v1.32.2+k3s1: finish the upgrade first")
-    for server in ("rpi-1", "rpi-2", "rpi-3"):
+    for server in SERVERS:
         stage.k3s.disk(server, "/var/lib/lab/k3s-version").write_text("v1.25.4+k3s1\n")
+    assert refusal(stage).endswith("rpi-1 still runs v1.32.2+k3s1: finish the upgrade first, by a restart of K3s")
+    run(stage, "v1.25.4+k3s1")
     assert "With v1.25.4+k3s1 the API server takes no changed key over" in refusal(stage)
-    for server in ("rpi-1", "rpi-2", "rpi-3"):
+    run(stage, before.strip())
+    for server in SERVERS:
         stage.k3s.disk(server, "/var/lib/lab/k3s-version").write_text(before)
 
     stage.root("rpi-3", "systemctl stop k3s")

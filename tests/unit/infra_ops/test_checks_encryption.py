@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 import yaml
 
-from infra_ops.checks.encryption import in_force, known_lists, loading, unsafe
+from infra_ops.checks.encryption import in_force, is_awaited, known_lists, loading, unsafe
 from infra_ops.checks.quorum import lost_without
 from infra_ops.models.encryption import NONE, Key, configuration, digest, prefix, rotating
 from infra_ops.models.servers import Encrypting, File, Unit
@@ -76,6 +76,16 @@ def test_a_changed_file_is_loading_until_the_server_took_it_over() -> None:
     assert not loading(replace(changed, reloaded=101))
     assert not loading(seen())
     assert not loading(replace(changed, started_with=""))
+
+
+def test_a_server_that_runs_with_a_list_and_does_not_say_so_yet_is_awaited() -> None:
+    """Its Node object tells seconds later what it was started with; one that does not start never does."""
+    fresh = replace(seen(), started_with="", unit=Unit("active", 200))
+    assert is_awaited(fresh)
+    assert not is_awaited(replace(fresh, unit=Unit("activating", 200)))
+    assert not is_awaited(replace(fresh, unit=Unit("active", 50)))
+    assert not is_awaited(replace(fresh, drop_in=None))
+    assert not is_awaited(seen())
 
 
 def test_nobody_writes_what_another_cannot_read() -> None:

@@ -30,7 +30,7 @@ class ByFile(Road[Way]):
         """The lists, as long as nothing is written with what they lead to. Keys and copies stay."""
         work = self.work()
         way = self.way()
-        if way is None or self.estate.written(self.estate.first).get(way.first, 0):
+        if way is None or self.estate.used().get(way.first, 0):
             return []
         taken = [*work.groups["introduce"], *work.groups["encrypt"]]
         return [stages.with_rests(self.estate, action) for action in taken]
@@ -97,6 +97,7 @@ class ByFile(Road[Way]):
             copies.key_copied(self.place, key, lambda: estate.keys.all().get(key)),
             self.token(),
             *([proof.planted(estate.servers.cluster, key)] if way.wish == "enable" else []),
+            *([keys.unproved(estate.keys, key)] if way.wish == "disable" else []),
             *self.snapshot(f"before-{way.wish}-{_names(way)[-1]}"),
         ]
         for place in range(len(way.stages) - 1):
