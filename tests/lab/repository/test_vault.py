@@ -13,10 +13,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from infra_ops.clients.effects import Effects
+from infra_ops.clients.kv import SomebodyWasFaster
 from infra_ops.models.credentials import Credential
 from infra_ops.models.outcomes import State
 from infra_ops.models.problems import Problem, Refusal
+from infra_ops.operations.actions import carry_out
+from infra_ops.operations.operation import Request
 from infra_ops.operations.repository import proposal
+from infra_ops.operations.repository.vaulting import AnsibleVault
+from infra_ops.operations.repository.workshop import Workshop
 from tests.lab.repository.fixture import PLAYBOOKS, SMALL, TREE, UNKNOWN, VALUES
 from tests.lab.repository.stage import BRANCH, Killed, Mortal, Stage
 
@@ -235,6 +241,25 @@ def test_somebody_who_pushes_in_between_is_not_overwritten(stage: Stage) -> None
     with pytest.raises(Problem, match="commits of somebody else"):
         stage.apply(plan)
     assert stage.branch() == theirs
+
+
+@small
+def test_what_somebody_put_into_the_second_home_in_between_is_kept(stage: Stage) -> None:
+    """The values were made up from the version before, so they know nothing of it."""
+    stage.apply(stage.plan())
+    stage.merge()
+    stage.write({"ansible/playbooks/mail.yml": f"- hosts: nas\n  vars:\n    smtp_password: {UNKNOWN}\n  tasks: []\n"})
+    stage.commit("A new playbook")
+    plan = stage.plan(include=["ansible/playbooks/mail.yml:3"])
+    work = AnsibleVault(Request("ansible_vault/1", {}, stage.inventory, plan)).work()
+    somebody = Workshop(stage.inventory)  # its folder goes with it
+    theirs = somebody.ansible.encrypt(proposal.vault_text({"vault_of_theirs": "quartz"}))
+    stage.kv.write_fields("ansible/vault/lab", {"file": theirs}, replaces=1)
+    with pytest.raises(SomebodyWasFaster, match="ansible/vault/lab no longer has version 1"):
+        carry_out(work.groups["keep"], Effects(stage.journal, still_allowed=lambda: None))
+    home = stage.kv.read_fields("ansible/vault/lab")
+    assert home
+    assert home.values["file"] == theirs
 
 
 @small
