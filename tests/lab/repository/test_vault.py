@@ -182,6 +182,21 @@ def wrong_label(stage: Stage) -> None:
     stage.encrypt("the password", "prod")
 
 
+def with_values_that_are_no_text(stage: Stage) -> None:
+    """A number and a list, which were written back as `"5432"` and `"['a', 'b']"`."""
+    stage.kv.write_fields("ansible/password/lab", {"password": "the password"}, replaces=0)
+    stage.encrypt("the password", "lab", "vault_text: value\nvault_port: 5432\nvault_hosts: [a, b]\n")
+
+
+def second_home_with_an_empty_value(stage: Stage) -> None:
+    with_values_that_are_no_text(stage)
+    stage.encrypt("the password", "lab", "vault_empty:\n")
+    file = stage.work / "ansible/vars/vault.yml"
+    stage.kv.write_fields("ansible/vault/lab", {"file": file.read_text()}, replaces=0)
+    file.unlink()
+    stage.commit("No vault here")
+
+
 def not_encrypted(stage: Stage) -> None:
     stage.write({"ansible/vars/vault.yml": "a: b\n"})
     stage.commit("A vault in clear")
@@ -207,6 +222,11 @@ def proposals_are_the_default(stage: Stage) -> None:
         (encrypted_by_another, r"vault\.yml is encrypted already, and the store has no password for it: store it at"),
         (wrong_password, r"encrypted with a password or label that the store does not have \(label lab\): rekey"),
         (wrong_label, r"vault\.yml is encrypted under another label than 'lab': rekey it, or name its label"),
+        (with_values_that_are_no_text, r"ansible/vars/vault\.yml has .* text .*\(vault_hosts, vault_port\): put their"),
+        (
+            second_home_with_an_empty_value,
+            r"vault\.yml at store path ansible/vault/lab has .*\(vault_empty\): put their",
+        ),
         (not_encrypted, r"vault\.yml is there and not encrypted: move it, or encrypt it yourself\."),
         (no_place_for_a_reference, r"k8s/secret\.yaml line 2 \(synology_admin\): it is no file of Ansible"),
         (proposals_are_the_default, rf"{BRANCH} is where proposals go: it cannot be the branch that people work on"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from datetime import UTC, datetime
+from typing import Any
 
 import yaml
 
@@ -109,7 +110,7 @@ def _names(workshop: Workshop, tree: dict[str, File]) -> tuple[tuple[str, ...], 
     return tuple(sorted(names - values.keys())), tuple(sorted(values.keys() - names)), ""
 
 
-def _variables(workshop: Workshop, tree: dict[str, File]) -> dict[str, str]:
+def _variables(workshop: Workshop, tree: dict[str, File]) -> dict[str, Any]:
     tracked = tree.get(workshop.repository.vault_file)
     if tracked:
         return workshop.opened((tracked.data or b"").decode(errors="replace"))

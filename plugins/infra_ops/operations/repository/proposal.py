@@ -77,11 +77,22 @@ def propose(workshop: Workshop, base: str, include: Sequence[str]) -> Proposal:
 
 
 def vault_before(workshop: Workshop, tree: dict[str, File], home: Fields | None) -> dict[str, str]:
-    """The variables that the vault has: of the tracked file, otherwise of the second home."""
-    tracked = tree.get(workshop.repository.vault_file)
-    if tracked:
-        return workshop.opened((tracked.data or b"").decode(errors="replace"))
-    return workshop.opened(home.values["file"]) if home else {}
+    """The variables that the vault has: of the tracked file, otherwise of the second home.
+
+    Raises Refusal when one is no text: the vault is written anew, and every value in it as text.
+    """
+    where = workshop.repository.vault_file
+    if tracked := tree.get(where):
+        found = workshop.opened((tracked.data or b"").decode(errors="replace"))
+    else:
+        where = f"{where} at store path {workshop.home_path}"
+        found = workshop.opened(home.values["file"]) if home else {}
+    if others := sorted(name for name, value in found.items() if not isinstance(value, str)):
+        raise Refusal(
+            f"{where} has variables that are no text and would become it ({', '.join(others)}): put their values in "
+            "quotes, or move them to another file of variables."
+        )
+    return found
 
 
 def build(workshop: Workshop, proposal: Proposal) -> str | None:
