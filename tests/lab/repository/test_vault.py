@@ -151,6 +151,18 @@ def test_the_users_own_command_opens_what_came_from_the_store(stage: Stage) -> N
     }, result.stderr
 
 
+@small
+def test_what_only_a_tag_holds_is_found_in_the_history(stage: Stage) -> None:
+    stage.git("checkout", "-q", "--detach")
+    stage.write({"OLD.md": f"The NAS takes {VALUES['synology_admin']}.\n"})
+    stage.git("add", "-A")
+    stage.git("commit", "-q", "-m", "Nobody merged this")
+    stage.git("tag", "v1")
+    stage.git("push", "-q", "origin", "v1")
+    (history,) = [outcome for outcome in stage.scan() if outcome.id == "K031"]
+    assert "synology_admin in OLD.md" in history.reason
+
+
 def strangers(stage: Stage) -> None:
     stage.apply(stage.plan())
     stage.git("fetch", "-q", "origin", BRANCH)

@@ -58,7 +58,7 @@ def scan_tree(workshop: Workshop, commit: str, tree: dict[str, File], subject: s
 
 
 def scan_history(workshop: Workshop, subject: str, run: str) -> Outcome:
-    """K031 of all branches. A line is looked at once, in however many versions of files it stands."""
+    """K031 of all branches and tags. A line is looked at once, in however many versions of files it stands."""
     known = workshop.remembered.known
     finder, seen = Finder(known), set()
     live: dict[str, set[str]] = {}
