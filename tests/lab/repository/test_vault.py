@@ -163,6 +163,30 @@ def test_what_only_a_tag_holds_is_found_in_the_history(stage: Stage) -> None:
     assert "synology_admin in OLD.md" in history.reason
 
 
+@small
+def test_a_scan_runs_nothing_of_the_repository(stage: Stage, tmp_path: Path) -> None:
+    """It runs every day with nobody watching, as an identity that reads all credentials."""
+    stage.apply(stage.plan())
+    stage.merge()
+    ran = tmp_path / "ran"
+    looked_up = f"{{{{ lookup('pipe', 'touch {ran}; echo nas.yml') }}}}"
+    stage.write(
+        {
+            "ansible/playbooks/evil.yml": f'- import_playbook: "{looked_up}"\n',
+            "ansible/inventory/evil": f"#!/bin/sh\ntouch {ran}\necho '{{}}'\n",
+        }
+    )
+    (stage.work / "ansible/inventory/evil").chmod(0o755)
+    stage.commit("Code")
+    outcomes = stage.scan()
+    assert not ran.exists()
+    assert {key: value for key, value in states(outcomes).items() if key != "K031"} == GOOD
+    # its settings are not Ansible's while the vault is opened
+    stage.write({"ansible/ansible.cfg": "no settings\n"})
+    stage.commit("Settings")
+    assert states(stage.scan())["K032"] is State.PASS
+
+
 def strangers(stage: Stage) -> None:
     stage.apply(stage.plan())
     stage.git("fetch", "-q", "origin", BRANCH)

@@ -137,7 +137,7 @@ def prove(workshop: Workshop, proposal: Proposal) -> None:
     vault = clone.folder / repository.vault_file
     stored = workshop.kv.read_fields(workshop.password_path) is not None
     folder = clone.check_out(proposal.base)
-    ansible = workshop.ansible if stored else workshop.provisional  # now that Ansible's folder is there
+    ansible = workshop.ansible if stored else workshop.provisional
     before = _rendered(workshop, proposal, ansible)
     for path, file in proposal.files.items():
         target = folder / path

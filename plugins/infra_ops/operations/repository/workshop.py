@@ -78,8 +78,6 @@ class Workshop:
         home = self.clone.home / "ansible"
         home.mkdir(exist_ok=True)
         folder = self.clone.folder / self.repository.ansible
-        if not folder.exists():  # encrypting needs no checkout
-            folder = self.clone.home
         return AnsibleTools(folder, home, self.repository.label, self.clone.home / client, environment)
 
     @property
