@@ -33,6 +33,10 @@ class TraceLeft(Problem):
     """A new snapshot still holds something of the state before."""
 
 
+class NotSearched(Problem):
+    """A snapshot in which nothing would be found, whatever is in it."""
+
+
 def is_planted(cluster: Cluster, key: str) -> bool:
     """Whether there is a Secret with a random marker from when everything was plain."""
     return _canary(cluster).get(PURPOSE) == key
@@ -95,24 +99,38 @@ def _prove(estate: Estate, old: str, first: str, server: str, write: Write) -> N
     write("compact the datastore", lambda: _compact(machine))
     write(f"defragment the member of {server}", lambda: machine.run(*etcd.ETCDCTL, "defrag", seconds=600))
     file = str(write("take a snapshot", lambda: _snapshot(machine, slug(first))))
-    needle = _needle(estate.servers.cluster, old, first)
-    hits = machine.ask("sudo", "grep", "-a", "-c", "-F", "-f", "-", file, stdin=needle, seconds=600).text.strip()
-    if hits != "0":
-        raise TraceLeft(
-            f"The snapshot {file} on {server} has {hits or 'an unknown number of'} traces of the state before."
+    needle, control = _needles(estate.servers.cluster, old, first)
+    if not _hits(machine, file, control):
+        raise NotSearched(
+            f"The snapshot {file} on {server} proves nothing: not even {control.decode()} is found in it, which must "
+            f"be there. Take etcd-snapshot-compress out of the K3s configuration of {server} and run this again."
         )
+    if hits := _hits(machine, file, needle):
+        raise TraceLeft(f"The snapshot {file} on {server} has {hits} traces of the state before.")
     write("note that nothing is left", lambda: estate.keys.note(server, first))
 
 
-def _needle(cluster: Cluster, old: str, first: str) -> bytes:
-    """What only values of the state before hold: the canary's marker, or the beginning of what the old key wrote."""
+def _needles(cluster: Cluster, old: str, first: str) -> tuple[bytes, bytes]:
+    """What only values of the state before hold: the canary's marker, or the beginning of what the old key wrote.
+
+    And what the same search must find, because keys are never encrypted: it finds nothing in a compressed snapshot.
+    """
     if old not in (IDENTITY, first):
         provider, name = named(old)
-        return prefix(name, provider)
+        return prefix(name, provider), etcd.SECRETS.encode()
     marker = _canary(cluster).get(MARKER, "")
     if not marker:
         raise TraceLeft(f"The Secret {NAMESPACE}/{CANARY} has lost its marker, so nothing can be searched for.")
-    return marker.encode()
+    return marker.encode(), f"{etcd.SECRETS}{NAMESPACE}/{CANARY}".encode()
+
+
+def _hits(machine: Machine, file: str, needle: bytes) -> int:
+    """In how many lines of the file it stands. Raises NotSearched."""
+    answer = machine.ask("sudo", "grep", "-a", "-c", "-F", "-f", "-", file, stdin=needle, seconds=600)
+    if answer.status > 1:  # 1 is for no line
+        why = answer.errors.decode(errors="replace").strip()[-300:]
+        raise NotSearched(f"The snapshot {file} on {machine.name} cannot be searched: {why}.")
+    return int(answer.text)
 
 
 def _compact(machine: Machine) -> None:
