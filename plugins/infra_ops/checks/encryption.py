@@ -136,17 +136,21 @@ class Judge:
         ]
 
     def proved(self, noted: Mapping[str, str], servers: Sequence[str], name: str) -> list[Outcome]:
-        """K024: a snapshot of each server, taken after everything was rewritten, held nothing of the old state."""
-        return [
-            self.outcome(
-                "K024",
-                server,
-                f"a snapshot with no trace of what was before {name}",
-                f"proved for {noted[server]}" if server in noted else "no proof",
-                "" if noted.get(server) == name else "run secrets_encryption, which takes one and searches it",
-            )
-            for server in servers
-        ]
+        """K024: a snapshot of each server, taken after everything was rewritten, held nothing of the old state.
+
+        Where no canary was ever plain, the note says that only the member's own values were read.
+        """
+        outcomes = []
+        for server in servers:
+            expected, note = f"a snapshot with no trace of what was before {name}", noted.get(server, "")
+            seen, reason = f"proved for {note}" if note else "no proof", ""
+            if note == without_canary(name):
+                expected = f"all values of its compacted member with {name}"
+                seen = f"read so for {note}: no snapshot was searched"
+            elif note != name:
+                reason = "run secrets_encryption, which takes one and searches it"
+            outcomes.append(self.outcome("K024", server, expected, seen, reason))
+        return outcomes
 
     def kept(self, what: str, state: str) -> Outcome:
         """K025: a copy of `what` is off the cluster."""
@@ -183,6 +187,11 @@ class Judge:
 def plain(name: str) -> str:
     """What writes, as steps say it of all Secrets."""
     return "all plain" if name == IDENTITY else f"all written with {name}"
+
+
+def without_canary(name: str) -> str:
+    """The note of a proof for the key `name` that had no marker to search for."""
+    return f"{name}, without a canary"
 
 
 def _way_out(state: Providers | str) -> str:

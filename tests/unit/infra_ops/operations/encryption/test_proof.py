@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gzip
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from infra_ops.checks.encryption import Judge
 from infra_ops.clients.kubernetes import ClusterError
 from infra_ops.clients.ssh import Answer
 from infra_ops.models.encryption import IDENTITY
+from infra_ops.models.outcomes import State
 from infra_ops.operations.encryption import proof
 from infra_ops.operations.encryption.estate import Estate
 from infra_ops.operations.encryption.proof import CANARY, MARKER, NAMESPACE, NotSearched, TraceLeft
@@ -36,9 +39,9 @@ class FakeMachine:
 class FakeEstate:
     """As far as it is asked here."""
 
-    def __init__(self, canary: bool = True) -> None:
+    def __init__(self, canary: bool = True, used: dict[str, int] | None = None) -> None:
         self.notes: dict[str, str] = {}
-        self.canary = canary
+        self.canary, self.used = canary, used or {}
         self.keys = self.servers = self.cluster = cast("Any", self)
         self.names = ["rpi-1"]
 
@@ -56,6 +59,9 @@ class FakeEstate:
     def note(self, server: str, name: str) -> None:
         self.notes[server] = name
 
+    def written(self, server: str) -> dict[str, int]:
+        return self.used
+
 
 @pytest.fixture
 def snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -66,10 +72,10 @@ def snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "snapshot"
 
 
-def prove(estate: FakeEstate, old: str = IDENTITY) -> dict[str, str]:
+def prove(estate: FakeEstate, old: str = IDENTITY, **more: bool) -> dict[str, str]:
     """What is noted in the end."""
     effects = cast("Any", type("Effects", (), {"do": lambda self, step, what, write: write()}))()
-    for action in proof.proved(cast("Estate", estate), old, lambda: "key1", "key1"):
+    for action in proof.proved(cast("Estate", estate), old, lambda: "key1", "key1", **more):
         action.do(effects)
         assert action.look() == action.step.after
     return estate.notes
@@ -88,9 +94,7 @@ def test_a_marker_that_is_left_is_none(snapshot: Path) -> None:
 
 def test_a_compressed_snapshot_proves_nothing(snapshot: Path) -> None:
     snapshot.write_bytes(gzip.compress(KEY + ENCRYPTED + b"0a1b2c"))
-    with pytest.raises(
-        NotSearched, match=rf"proves nothing: not even {KEY.decode()} .*etcd-snapshot-compress"
-    ):
+    with pytest.raises(NotSearched, match=rf"proves nothing: not even {KEY.decode()} .*etcd-snapshot-compress"):
         prove(FakeEstate())
     with pytest.raises(NotSearched, match="not even /registry/secrets/ is found"):
         prove(FakeEstate(), old="key0")
@@ -107,3 +111,31 @@ def test_after_a_rotation_the_old_keys_beginning_is_searched_for(snapshot: Path)
     snapshot.write_bytes(KEY + ENCRYPTED + b"k8s:enc:secretbox:v1:key0:")
     with pytest.raises(TraceLeft, match="has 1 traces"):
         prove(FakeEstate(), old="key0")
+
+
+def test_without_a_canary_from_before_only_what_was_read_is_noted(snapshot: Path) -> None:
+    estate = FakeEstate(canary=False, used={"key1": 3})
+    assert prove(estate, canary=False) == {"rpi-1": "key1, without a canary"}
+    with pytest.raises(TraceLeft, match="not written with key1: 2 with identity"):
+        prove(FakeEstate(canary=False, used={"key1": 3, IDENTITY: 2}), canary=False)
+    assert not snapshot.exists()
+    (weak,) = Judge(datetime.now(UTC), "run").proved(estate.notes, ["rpi-1"], "key1")
+    assert weak.state is State.PASS
+    assert "all values of its compacted member with key1, saw read so for key1, without a canary" in weak.sentence()
+    (none,) = Judge(datetime.now(UTC), "run").proved(estate.notes, ["rpi-1"], "key2")
+    assert none.state is State.FAIL
+
+
+def test_a_proof_by_a_canary_counts_where_it_is_gone_since(snapshot: Path) -> None:
+    estate = FakeEstate(canary=False)
+    (action,) = proof.proved(cast("Estate", estate), IDENTITY, lambda: "key1", "key1", canary=False)
+    assert action.look() == action.step.before
+    estate.notes = {"rpi-1": "key1"}
+    assert action.look() == action.step.after
+
+
+def test_a_weak_proof_does_not_count_where_a_canary_stands(snapshot: Path) -> None:
+    estate = FakeEstate()
+    estate.notes = {"rpi-1": "key1, without a canary"}
+    (action,) = proof.proved(cast("Estate", estate), IDENTITY, lambda: "key1", "key1")
+    assert action.look() == action.step.before
