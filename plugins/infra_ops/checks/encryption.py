@@ -34,6 +34,11 @@ WAY_OUT = (
     "the odd one, copy the others' file to it (root, 0600) and start it; docs/real-cluster.md says how to go on"
 )
 
+UNKNOWN_KEY = (
+    "the servers have one file, but the store does not have its key (was an older copy of it restored?): bring the key "
+    "back from encryption-keyN.json off the cluster, as docs/real-cluster.md says"
+)
+
 
 def known_lists(keys: Mapping[str, Key]) -> dict[str, Providers]:
     """Every list that a way can pass with these keys, by the digest of its file."""
@@ -97,10 +102,11 @@ class Judge:
     def unknown(self, check: str, subject: str, expected: str, reason: str) -> Outcome:
         return Outcome(check, subject, State.UNKNOWN, expected, "no answer", reason, self._now, VALID_FOR, self._run)
 
-    def sound(self, found: Mapping[str, Providers | str]) -> list[Outcome]:
-        """K021, before a change: each server's configuration is one of ours, or none."""
+    def sound(self, found: Mapping[str, Providers | str], files: Mapping[str, str]) -> list[Outcome]:
+        """K021, before a change: each server's configuration is one of ours, or none. `files`: their digests."""
+        differ = len(set(files.values())) > 1
         return [
-            self.outcome("K021", server, "our configuration, or none", shown(state), _way_out(state))
+            self.outcome("K021", server, "our configuration, or none", shown(state), _way_out(state, differ))
             for server, state in sorted(found.items())
         ]
 
@@ -194,7 +200,9 @@ def without_canary(name: str) -> str:
     return f"{name}, without a canary"
 
 
-def _way_out(state: Providers | str) -> str:
+def _way_out(state: Providers | str, differ: bool) -> str:
     if not isinstance(state, str):
         return ""
-    return WAY_OUT if "other bytes" in state else "mend that first"
+    if "other bytes" not in state:
+        return "mend that first"
+    return WAY_OUT if differ else UNKNOWN_KEY

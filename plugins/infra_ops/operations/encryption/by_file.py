@@ -35,7 +35,10 @@ class ByFile(Road[Way]):
     name = "file"
 
     def sound(self) -> list[Outcome]:
-        return self.judge().sound(self.estate.lists())
+        seen = {name: self.estate.seen(name) for name in self.estate.servers.names}
+        states = {name: self.estate.judge(each) for name, each in seen.items()}
+        files = {name: each.file.sha256 for name, each in seen.items() if each.file}
+        return self.judge().sound(states, files)
 
     def reversible(self) -> Sequence[Action]:
         """The lists, as long as nothing is written with what they lead to. Keys and copies stay."""
