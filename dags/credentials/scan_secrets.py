@@ -11,9 +11,10 @@ DOC = """
 ### Scan for secrets
 
 Remembers the values that credentials have now by HMACs of them, and looks for all that it knows, retired ones too, in
-every file of the repository's main branch (K030) and in every version of every file on every branch (K031). It also
-measures whether the vault is in order (K032), has a second home that was restored (K033), and whether all playbooks
-work with it (K034). No value is kept and none is shown: places are.
+every file of the repository's main branch (K030) and in every version of every file on every branch and tag (K031). It
+also measures whether the vault is in order (K032), has a second home that was restored (K033), and has all that
+playbooks take from it (K034). The repository is read as text and nothing of it is run. No value is kept and none is
+shown: places are.
 
 On its schedule it remembers only where the inventory lists it under `unattended`; it looks in any case.
 

@@ -10,5 +10,6 @@ Stand-ins for commands (k3s, etcdctl, systemctl, systemd-run, journalctl) start 
 
 Weaknesses: all users are one (uid 0 inside), so `sudo` gives no access that `pi` lacks, it only lets the stand-ins know
 that it was used; the network is the host's; signals asked for over SSH are not passed on (closing the channel ends a
-command); without namespaces (see lab/sandbox.py) absolute paths are the host's.
+command); `/dev/shm` is a folder on the disk, emptied when the node is switched on; without namespaces (see
+lab/sandbox.py) absolute paths are the host's.
 """

@@ -45,6 +45,7 @@ class Node:
         """OSError when the port is taken."""
         for transient in (*(self.machine.root / UNITS).glob("*.timer"), *(self.machine.root / UNITS).glob("*.service")):
             transient.unlink()  # what systemd-run left to do is forgotten with the power
+        tree.forget(self.machine)
         if self._isolated:
             self._init = await self._boot()
         self._listener = await asyncssh.listen(

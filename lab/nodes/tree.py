@@ -17,7 +17,8 @@ from lab.nodes.machine import NAS_USER, Machine
 from lab.nodes.places import CONFIG, JOURNAL, TOKEN, UNITS, VERSION
 
 # The paths of a node that are its own; everything else is the host's.
-OWN = ("etc", "root", "home", "opt", "srv", "tmp", "var/lib", "var/log", "usr/local/bin")
+MEMORY = "dev/shm"  # a tmpfs on a real node; here a folder, so that commands and SFTP see the same
+OWN = ("etc", "root", "home", "opt", "srv", "tmp", MEMORY, "var/lib", "var/log", "usr/local/bin")
 SHARES = "volume1"  # of the NAS only
 
 # Without these from the host's /etc, programs of the host do not work.
@@ -53,6 +54,7 @@ def prepare(machines: Iterable[Machine], now: float, version: str, certs: Path |
             (machine.root / folder).mkdir(parents=True, exist_ok=True)
         (machine.root / "root").chmod(0o700)
         (machine.root / "tmp").chmod(0o1777)
+        (machine.root / MEMORY).chmod(0o1777)
         if not (machine.root / "etc/hostname").exists():
             _write_etc(machine, machines)
         _make_host_key(machine)
@@ -71,6 +73,12 @@ def prepare(machines: Iterable[Machine], now: float, version: str, certs: Path |
 def binds(machine: Machine) -> tuple[tuple[Path, PurePosixPath], ...]:
     """The node's own folders and their paths on the node."""
     return tuple((machine.root / path, PurePosixPath("/", path)) for path in _own(machine))
+
+
+def forget(machine: Machine) -> None:
+    """Empties what a node has only in its memory."""
+    for path in (machine.root / MEMORY).iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _own(machine: Machine) -> tuple[str, ...]:

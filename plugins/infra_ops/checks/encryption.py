@@ -34,6 +34,11 @@ WAY_OUT = (
     "the odd one, copy the others' file to it (root, 0600) and start it; docs/real-cluster.md says how to go on"
 )
 
+UNKNOWN_KEY = (
+    "the servers have one file, but the store does not have its key (was an older copy of it restored?): bring the key "
+    "back from encryption-keyN.json off the cluster, as docs/real-cluster.md says"
+)
+
 
 def known_lists(keys: Mapping[str, Key]) -> dict[str, Providers]:
     """Every list that a way can pass with these keys, by the digest of its file."""
@@ -47,6 +52,12 @@ def known_lists(keys: Mapping[str, Key]) -> dict[str, Providers]:
 def loading(seen: Encrypting) -> bool:
     """The file was changed, and the running API server has not taken it over yet: within a minute it will have."""
     return bool(seen.started_with and seen.file and seen.file.changed > max(seen.unit.started, seen.reloaded))
+
+
+def is_awaited(seen: Encrypting) -> bool:
+    """Its K3s was started after it was given the list, and its Node object does not say so yet: that takes seconds."""
+    runs = seen.unit.state == "active" and seen.drop_in is not None and seen.unit.started > seen.drop_in.changed
+    return runs and not seen.started_with
 
 
 def in_force(seen: Encrypting, known: Mapping[str, Providers], file: str) -> Providers | str:
@@ -97,10 +108,11 @@ class Judge:
     def unknown(self, check: str, subject: str, expected: str, reason: str) -> Outcome:
         return Outcome(check, subject, State.UNKNOWN, expected, "no answer", reason, self._now, VALID_FOR, self._run)
 
-    def sound(self, found: Mapping[str, Providers | str]) -> list[Outcome]:
-        """K021, before a change: each server's configuration is one of ours, or none."""
+    def sound(self, found: Mapping[str, Providers | str], files: Mapping[str, str]) -> list[Outcome]:
+        """K021, before a change: each server's configuration is one of ours, or none. `files`: their digests."""
+        differ = len(set(files.values())) > 1
         return [
-            self.outcome("K021", server, "our configuration, or none", shown(state), _way_out(state))
+            self.outcome("K021", server, "our configuration, or none", shown(state), _way_out(state, differ))
             for server, state in sorted(found.items())
         ]
 
@@ -136,17 +148,21 @@ class Judge:
         ]
 
     def proved(self, noted: Mapping[str, str], servers: Sequence[str], name: str) -> list[Outcome]:
-        """K024: a snapshot of each server, taken after everything was rewritten, held nothing of the old state."""
-        return [
-            self.outcome(
-                "K024",
-                server,
-                f"a snapshot with no trace of what was before {name}",
-                f"proved for {noted[server]}" if server in noted else "no proof",
-                "" if noted.get(server) == name else "run secrets_encryption, which takes one and searches it",
-            )
-            for server in servers
-        ]
+        """K024: a snapshot of each server, taken after everything was rewritten, held nothing of the old state.
+
+        Where no canary was ever plain, the note says that only the member's own values were read.
+        """
+        outcomes = []
+        for server in servers:
+            expected, note = f"a snapshot with no trace of what was before {name}", noted.get(server, "")
+            seen, reason = f"proved for {note}" if note else "no proof", ""
+            if note == without_canary(name):
+                expected = f"all values of its compacted member with {name}"
+                seen = f"read so for {note}: no snapshot was searched"
+            elif note != name:
+                reason = "run secrets_encryption, which takes one and searches it"
+            outcomes.append(self.outcome("K024", server, expected, seen, reason))
+        return outcomes
 
     def kept(self, what: str, state: str) -> Outcome:
         """K025: a copy of `what` is off the cluster."""
@@ -165,14 +181,23 @@ class Judge:
         seen = ", ".join(f"{name} {'healthy' if good else 'not healthy'}" for name, good in sorted(healthy.items()))
         return self.outcome("K027", server, "a quorum without it", seen, lost_without(server, healthy))
 
-    def versions(self, versions: Mapping[str, str], known: K3sEncryption, *, here: str) -> Outcome:
-        """K028: all servers run one version of K3s, and there is a safe route for it."""
+    def versions(
+        self, versions: Mapping[str, str], running: Mapping[str, str], known: K3sEncryption, *, here: str
+    ) -> Outcome:
+        """K028: one version of K3s is installed on all servers, runs on all, and there is a safe route for it.
+
+        A restart starts what is installed, so in the middle of a change of keys it would be an upgrade, too.
+        """
         seen, expected = (
             ", ".join(f"{name} {version}" for name, version in sorted(versions.items())),
             "one good version",
         )
         if len(found := set(versions.values())) > 1:
             return self.outcome("K028", "servers", expected, seen, "finish the upgrade first")
+        for name, version in sorted(running.items()):
+            if version != versions[name]:
+                reason = f"{name} still runs {version}: finish the upgrade first, by a restart of K3s"
+                return self.outcome("K028", "servers", expected, seen, reason)
         try:
             chosen = route(found.pop(), known, here=here)
         except NoRoute as refusal:
@@ -185,7 +210,14 @@ def plain(name: str) -> str:
     return "all plain" if name == IDENTITY else f"all written with {name}"
 
 
-def _way_out(state: Providers | str) -> str:
+def without_canary(name: str) -> str:
+    """The note of a proof for the key `name` that had no marker to search for."""
+    return f"{name}, without a canary"
+
+
+def _way_out(state: Providers | str, differ: bool) -> str:
     if not isinstance(state, str):
         return ""
-    return WAY_OUT if "other bytes" in state else "mend that first"
+    if "other bytes" not in state:
+        return "mend that first"
+    return WAY_OUT if differ else UNKNOWN_KEY

@@ -32,8 +32,10 @@ class NotOurVault(Refusal):
 
 @dataclass(frozen=True)
 class AnsibleTools:
-    """Runs in `folder`, with the vault's password from `client`, a program that prints it for `label`.
+    """Runs with the vault's password from `client`, a program that prints it for `label`.
 
+    `check_syntax` and `render` run in `folder`, a checkout, by its ansible.cfg, and with it code of whoever may push
+    there: look-ups, plugins, inventories that are programs. `encrypt` and `decrypt` run in `home` and touch none of it.
     `environment` is what the client needs. Ansible takes the client's source for the password when its execute bit is
     missing, and never tells it the label when its name does not end in `-client`: both are looked at before each run.
     """
@@ -63,7 +65,7 @@ class AnsibleTools:
         """`--syntax-check` of all playbooks at once. Raises AnsibleFailed."""
         sources = [word for inventory in inventories for word in ("-i", inventory)]
         argv = ["ansible-playbook", "--syntax-check", "--vault-id", self._identity(), *sources, *playbooks]
-        result = self._run([sys.executable, str(COMMANDS / argv[0]), *argv[1:]], "")
+        result = self._run([sys.executable, str(COMMANDS / argv[0]), *argv[1:]], "", self.folder)
         if result.returncode:
             raise AnsibleFailed(f"`ansible-playbook --syntax-check` fails: {_last_words(result.stderr, self.folder)}")
 
@@ -71,7 +73,7 @@ class AnsibleTools:
         """The hash of all that the playbooks render, by place (clients/rendering.py). Raises AnsibleFailed."""
         ids = [self._identity()] if with_vault else []
         order: Order = {"playbooks": list(playbooks), "inventories": list(inventories), "vault_ids": ids}
-        result = self._run([sys.executable, "-m", "infra_ops.clients.rendering"], json.dumps(order))
+        result = self._run([sys.executable, "-m", "infra_ops.clients.rendering"], json.dumps(order), self.folder)
         if result.returncode:
             raise AnsibleFailed(f"The playbooks cannot be rendered: {_last_words(result.stderr, self.folder)}")
         answer: dict[str, str] = json.loads(result.stdout)
@@ -79,7 +81,7 @@ class AnsibleTools:
 
     def _vault(self, command: str, arguments: list[str], text: str) -> str:
         argv = [sys.executable, str(COMMANDS / "ansible-vault"), command, "--vault-id", self._identity(), *arguments]
-        result = self._run(argv, text)
+        result = self._run(argv, text, self.home)
         if result.returncode:
             raise AnsibleFailed(f"`ansible-vault {command}` fails: {_last_words(result.stderr, self.folder)}")
         return result.stdout
@@ -94,14 +96,14 @@ class AnsibleTools:
         file.write_text(secrets.token_hex(16))
         return file
 
-    def _run(self, argv: list[str], text: str) -> subprocess.CompletedProcess[str]:
+    def _run(self, argv: list[str], text: str, folder: Path) -> subprocess.CompletedProcess[str]:
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             "HOME": str(self.home),
             "ANSIBLE_HOME": str(self.home / "ansible"),
             "ANSIBLE_LOCAL_TEMP": str(self.home / "tmp"),
-            "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
+            "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
             "ANSIBLE_VAULT_ID_MATCH": "true",  # otherwise a wrong label decrypts when the password fits
             "ANSIBLE_VAULT_PASSWORD_FILE": str(self._no_password()),
             "ANSIBLE_VAULT_IDENTITY_LIST": "",
@@ -112,7 +114,7 @@ class AnsibleTools:
         }
         try:
             return subprocess.run(
-                argv, input=text, capture_output=True, text=True, cwd=self.folder, env=environment, timeout=SECONDS
+                argv, input=text, capture_output=True, text=True, cwd=folder, env=environment, timeout=SECONDS
             )
         except subprocess.TimeoutExpired:
             raise AnsibleFailed(f"{Path(argv[1]).name} took longer than {SECONDS} s and was ended.") from None

@@ -87,9 +87,9 @@ class Clone:
         return {path: File(blobs[blob], mode) for path, (mode, blob) in found.items()}
 
     def history(self) -> Iterator[tuple[str, bytes]]:
-        """Every version of every file on any branch of the server, once, by a path that it has or had."""
+        """Every version of every file on any branch or tag of the server, once, by a path that it has or had."""
         paths: dict[str, str] = {}
-        for line in self._in_clone("rev-list", "--objects", "--remotes").splitlines():
+        for line in self._in_clone("rev-list", "--objects", "--remotes", "--tags").splitlines():
             name, _, path = line.partition(" ")
             if path:
                 paths.setdefault(name, path)
@@ -157,7 +157,7 @@ class Clone:
 
     def _cloned_folder(self) -> Path:
         if not self._cloned:
-            self._git("clone", "--quiet", "--no-checkout", "--no-tags", self._url, str(self.folder), at=self.home)
+            self._git("clone", "--quiet", "--no-checkout", self._url, str(self.folder), at=self.home)
             self._cloned = True
         return self.folder
 

@@ -2,7 +2,8 @@
 
 A program of its own, because it runs in Ansible's own classes (of the pinned version) and must not leave their state in
 anything else. It reads its order (see `Order`) as JSON on its input and writes `{place: hash}` to its output, an empty
-hash for what cannot be rendered before the play runs. Nothing is carried out, and no value leaves it.
+hash for what cannot be rendered before the play runs. No task is carried out, and no value leaves it. Look-ups are:
+rendering `pipe`, `url` or `password` runs the command, asks the address, writes the file.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Unreachable(Problem):
 
 
 class CommandFailed(Problem):
-    """A command ended with a status that its caller did not expect; the text has its last words."""
+    """A command ended with a status that its caller did not expect; the text has its last words on stderr."""
 
 
 class UnknownHost(Refusal):
@@ -107,11 +107,13 @@ class Machine:
         return answer
 
     def run(self, *command: str, seconds: int = SECONDS, stdin: bytes = b"") -> Answer:
-        """The same for a command that has to succeed. Raises CommandFailed with its last words when it does not."""
+        """The same for a command that has to succeed. Raises CommandFailed when it does not.
+
+        Its sentence goes into logs, so it quotes stderr alone: stdout is what was asked for, and may hold a secret.
+        """
         answer = self.ask(*command, seconds=seconds, stdin=stdin)
         if answer.status:
-            words = (answer.errors or answer.output).decode(errors="replace").strip()[-300:] or "no output"
-            raise CommandFailed(f"`{_shown(command)}` on {self.name} ended with status {answer.status}: {words}")
+            raise self._failed(command, answer.status, answer.errors)
         return answer
 
     def stream(self, *command: str, seconds: int = SECONDS) -> Iterator[bytes]:
@@ -126,8 +128,7 @@ class Machine:
             self.close()
             raise Unreachable(f"{self.name} was lost while it ran `{_shown(command)}`: {_why(error)}.") from None
         if status:
-            text = words.decode(errors="replace").strip()[-300:] or "no output"
-            raise CommandFailed(f"`{_shown(command)}` on {self.name} ended with status {status}: {text}")
+            raise self._failed(command, status, words)
 
     @contextmanager
     def files(self) -> Iterator[Files]:
@@ -146,6 +147,10 @@ class Machine:
         if self._client:
             self._client.close()
             self._client = None
+
+    def _failed(self, command: tuple[str, ...], status: int, errors: bytes) -> CommandFailed:
+        words = errors.decode(errors="replace").strip()[-300:] or "it said nothing on stderr"
+        return CommandFailed(f"`{_shown(command)}` on {self.name} ended with status {status}: {words}")
 
     def _open(self) -> paramiko.SSHClient:
         transport = self._client.get_transport() if self._client else None

@@ -47,8 +47,8 @@ class UnreadableServer(Problem):
     """A server told something that it is not known to tell."""
 
 
-def read_encryption(machine: Machine, api: Cluster, node: dict[str, Any]) -> Encrypting:
-    """All of it for one server. `api` is the server's own address, `node` its Node object.
+def read_encryption(machine: Machine, api: Cluster | None, node: dict[str, Any]) -> Encrypting:
+    """All of it for one server. `api` is the server's own, None while it does not answer; `node` is its Node object.
 
     Raises Unreachable, CommandFailed, ClusterError and UnreadableServer.
     """
@@ -64,7 +64,7 @@ def read_encryption(machine: Machine, api: Cluster, node: dict[str, Any]) -> Enc
         drop_in=drop_in,
         unit=unit,
         started_with=started_with,
-        reloaded=reloaded(api.text("/metrics")) if started_with else 0.0,
+        reloaded=reloaded(api.text("/metrics")) if started_with and api else 0.0,
         foreign=foreign(parts),
         managed=managed(parts) or (NODE_ARGS if manages(node) else ""),
     )

@@ -92,12 +92,14 @@ def prefix(name: str, provider: str = PROVIDER) -> bytes:
 class Way:
     """A wish as the lists that lead to it. All servers take one list before any of them takes the next.
 
-    `rewrite` is the place of the list in which every Secret is written anew.
+    `rewrite` is the place of the list in which every Secret is written anew. `canary`: where all was plain before, one
+    stands from then, or can still be planted.
     """
 
     wish: str
     stages: tuple[Providers, ...]
     rewrite: int
+    canary: bool = True
 
     @property
     def first(self) -> str:

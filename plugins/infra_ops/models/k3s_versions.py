@@ -38,6 +38,7 @@ class Defect(Document):
     """What is wrong with K3s' own tool in which releases; `borne` says how the runbook lives with it, "" for not."""
 
     says: str
+    concerns: Literal["enable", "rotate", "status"]
     source: str
     since: Release | None = None
     fixed: dict[Minor, Release] = {}
@@ -86,9 +87,10 @@ def route(version: str, known: K3sEncryption, *, here: str) -> Route:
     since = known.managed_from.get(f"{release[0]}.{release[1]}")
     biting = [defect for defect in known.defects if defect.bites(release) and not defect.borne]
     if here == "managed":
-        if biting:
+        left = [defect for defect in biting if defect.concerns != "enable"]  # it is enabled already
+        if left:
             raise NoRoute(
-                f"K3s manages encryption here, and with {version} {biting[0].says} ({biting[0].source}): upgrade first."
+                f"K3s manages encryption here, and with {version} {left[0].says} ({left[0].source}): upgrade first."
             )
         return Route("managed", "K3s manages encryption here already")
     if not here and since and release >= number(since.version) and not biting:

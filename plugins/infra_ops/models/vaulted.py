@@ -26,7 +26,7 @@ class Vaulted:
 
 @dataclass(frozen=True)
 class Playbooks:
-    """`faults` are sentences: what fails `--syntax-check`, or uses a variable of the vault that is not there."""
+    """`faults` are sentences: why the vault cannot be opened, or which file uses a variable that it lacks."""
 
     number: int
     with_vault: int

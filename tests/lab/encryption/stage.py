@@ -34,6 +34,7 @@ class Stage:
     kv: Kv
     journal: Pages = field(default_factory=Pages)
     said: list[str] = field(default_factory=list)
+    plans: list[Plan] = field(default_factory=list)
 
     def operation(self, plan: Plan | None = None, **params: Any) -> SecretsEncryption:
         return SecretsEncryption(Request(f"{NAME}/test", params, self.k3s.inventory(), plan))
@@ -51,6 +52,7 @@ class Stage:
         outcomes = self.preflight(**params)
         assert {outcome.state for outcome in outcomes} == {State.PASS}, bad(outcomes)
         plan = self.plan(**params)
+        self.plans.append(plan)
         for group in groups:
             self.carry_out(plan, group, effects, **params)
         return plan

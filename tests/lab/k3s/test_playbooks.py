@@ -37,6 +37,18 @@ def test_the_configuration_comes_and_goes(ansible: Ansible, k3s: K3sCluster) -> 
     assert not k3s.disk(SERVER, FILE).exists()
 
 
+def test_keys_pass_through_a_servers_memory_only(ansible: Ansible, k3s: K3sCluster) -> None:
+    """Ansible brings a file's content before it puts it in its place; who dies then leaves it where it was brought."""
+    for become in (True, False):
+        variables = {"content": f"apiVersion: v{become:d}\n", "ansible_become": become}
+        assert ansible.play("write_encryption_config", SERVER, variables) > 0
+    assert not k3s.disk(SERVER, "/home/pi/.ansible").exists()
+    assert not k3s.disk(SERVER, "/root/.ansible").exists()
+    brought = k3s.disk(SERVER, "/dev/shm/ansible-pi")
+    assert (oct(brought.stat().st_mode)[-3:], list(brought.iterdir())) == ("700", [])
+    ansible.play("withdraw_encryption_config", SERVER, {"state": "absent"})
+
+
 def test_the_switch_of_k3s_own_encryption_goes_on_and_off(ansible: Ansible) -> None:
     shown, changed, again = converge(ansible, "switch_managed_encryption", state="present")
     assert (shown > 0, changed > 0, again) == (True, True, 0)

@@ -41,6 +41,16 @@ def test_a_command_that_must_succeed_raises_its_last_words(machine: Machine) -> 
         machine.run("ls", "/none")
 
 
+def test_what_a_failed_command_printed_is_not_told(machine: Machine) -> None:
+    """It may be the content of a file with a token."""
+    sentence = r"on rpi-1 ended with status 3: it said nothing on stderr$"
+    with pytest.raises(CommandFailed, match=sentence) as failed:
+        machine.run("sh", "-c", "cat; exit 3", stdin=b"token: quartz")
+    assert "quartz" not in str(failed.value)
+    with pytest.raises(CommandFailed, match=sentence):
+        list(machine.stream("sh", "-c", "exit 3"))
+
+
 def test_much_output_on_both_sides_blocks_nobody(machine: Machine) -> None:
     script = "head -c 5000000 /dev/zero; head -c 5000000 /dev/zero >&2"
     answer = machine.run("sh", "-c", script)

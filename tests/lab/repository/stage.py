@@ -92,7 +92,7 @@ class Stage:
             else:
                 return
 
-    def encrypt(self, password: str, label: str) -> None:
+    def encrypt(self, password: str, label: str, text: str = "vault_other: value\n") -> None:
         """Somebody has a vault already, with this password and label."""
         file, secret = self.work / "ansible/vars/vault.yml", self.work.parent / "password"
         file.parent.mkdir(exist_ok=True)
@@ -106,7 +106,7 @@ class Stage:
             str(file),
             "-",
         ]
-        subprocess.run(argv, input=b"vault_other: value\n", check=True, capture_output=True)
+        subprocess.run(argv, input=text.encode(), check=True, capture_output=True)
         self.commit("A vault")
 
     def merge(self) -> None:

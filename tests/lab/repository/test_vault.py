@@ -13,10 +13,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from infra_ops.clients.effects import Effects
+from infra_ops.clients.kv import SomebodyWasFaster
 from infra_ops.models.credentials import Credential
 from infra_ops.models.outcomes import State
 from infra_ops.models.problems import Problem, Refusal
+from infra_ops.operations.actions import carry_out
+from infra_ops.operations.operation import Request
 from infra_ops.operations.repository import proposal
+from infra_ops.operations.repository.vaulting import AnsibleVault
+from infra_ops.operations.repository.workshop import Workshop
 from tests.lab.repository.fixture import PLAYBOOKS, SMALL, TREE, UNKNOWN, VALUES
 from tests.lab.repository.stage import BRANCH, Killed, Mortal, Stage
 
@@ -145,6 +151,42 @@ def test_the_users_own_command_opens_what_came_from_the_store(stage: Stage) -> N
     }, result.stderr
 
 
+@small
+def test_what_only_a_tag_holds_is_found_in_the_history(stage: Stage) -> None:
+    stage.git("checkout", "-q", "--detach")
+    stage.write({"OLD.md": f"The NAS takes {VALUES['synology_admin']}.\n"})
+    stage.git("add", "-A")
+    stage.git("commit", "-q", "-m", "Nobody merged this")
+    stage.git("tag", "v1")
+    stage.git("push", "-q", "origin", "v1")
+    (history,) = [outcome for outcome in stage.scan() if outcome.id == "K031"]
+    assert "synology_admin in OLD.md" in history.reason
+
+
+@small
+def test_a_scan_runs_nothing_of_the_repository(stage: Stage, tmp_path: Path) -> None:
+    """It runs every day with nobody watching, as an identity that reads all credentials."""
+    stage.apply(stage.plan())
+    stage.merge()
+    ran = tmp_path / "ran"
+    looked_up = f"{{{{ lookup('pipe', 'touch {ran}; echo nas.yml') }}}}"
+    stage.write(
+        {
+            "ansible/playbooks/evil.yml": f'- import_playbook: "{looked_up}"\n',
+            "ansible/inventory/evil": f"#!/bin/sh\ntouch {ran}\necho '{{}}'\n",
+        }
+    )
+    (stage.work / "ansible/inventory/evil").chmod(0o755)
+    stage.commit("Code")
+    outcomes = stage.scan()
+    assert not ran.exists()
+    assert {key: value for key, value in states(outcomes).items() if key != "K031"} == GOOD
+    # its settings are not Ansible's while the vault is opened
+    stage.write({"ansible/ansible.cfg": "no settings\n"})
+    stage.commit("Settings")
+    assert states(stage.scan())["K032"] is State.PASS
+
+
 def strangers(stage: Stage) -> None:
     stage.apply(stage.plan())
     stage.git("fetch", "-q", "origin", BRANCH)
@@ -176,6 +218,21 @@ def wrong_label(stage: Stage) -> None:
     stage.encrypt("the password", "prod")
 
 
+def with_values_that_are_no_text(stage: Stage) -> None:
+    """A number and a list, which were written back as `"5432"` and `"['a', 'b']"`."""
+    stage.kv.write_fields("ansible/password/lab", {"password": "the password"}, replaces=0)
+    stage.encrypt("the password", "lab", "vault_text: value\nvault_port: 5432\nvault_hosts: [a, b]\n")
+
+
+def second_home_with_an_empty_value(stage: Stage) -> None:
+    with_values_that_are_no_text(stage)
+    stage.encrypt("the password", "lab", "vault_empty:\n")
+    file = stage.work / "ansible/vars/vault.yml"
+    stage.kv.write_fields("ansible/vault/lab", {"file": file.read_text()}, replaces=0)
+    file.unlink()
+    stage.commit("No vault here")
+
+
 def not_encrypted(stage: Stage) -> None:
     stage.write({"ansible/vars/vault.yml": "a: b\n"})
     stage.commit("A vault in clear")
@@ -201,6 +258,11 @@ def proposals_are_the_default(stage: Stage) -> None:
         (encrypted_by_another, r"vault\.yml is encrypted already, and the store has no password for it: store it at"),
         (wrong_password, r"encrypted with a password or label that the store does not have \(label lab\): rekey"),
         (wrong_label, r"vault\.yml is encrypted under another label than 'lab': rekey it, or name its label"),
+        (with_values_that_are_no_text, r"ansible/vars/vault\.yml has .* text .*\(vault_hosts, vault_port\): put their"),
+        (
+            second_home_with_an_empty_value,
+            r"vault\.yml at store path ansible/vault/lab has .*\(vault_empty\): put their",
+        ),
         (not_encrypted, r"vault\.yml is there and not encrypted: move it, or encrypt it yourself\."),
         (no_place_for_a_reference, r"k8s/secret\.yaml line 2 \(synology_admin\): it is no file of Ansible"),
         (proposals_are_the_default, rf"{BRANCH} is where proposals go: it cannot be the branch that people work on"),
@@ -235,6 +297,25 @@ def test_somebody_who_pushes_in_between_is_not_overwritten(stage: Stage) -> None
     with pytest.raises(Problem, match="commits of somebody else"):
         stage.apply(plan)
     assert stage.branch() == theirs
+
+
+@small
+def test_what_somebody_put_into_the_second_home_in_between_is_kept(stage: Stage) -> None:
+    """The values were made up from the version before, so they know nothing of it."""
+    stage.apply(stage.plan())
+    stage.merge()
+    stage.write({"ansible/playbooks/mail.yml": f"- hosts: nas\n  vars:\n    smtp_password: {UNKNOWN}\n  tasks: []\n"})
+    stage.commit("A new playbook")
+    plan = stage.plan(include=["ansible/playbooks/mail.yml:3"])
+    work = AnsibleVault(Request("ansible_vault/1", {}, stage.inventory, plan)).work()
+    somebody = Workshop(stage.inventory)  # its folder goes with it
+    theirs = somebody.ansible.encrypt(proposal.vault_text({"vault_of_theirs": "quartz"}))
+    stage.kv.write_fields("ansible/vault/lab", {"file": theirs}, replaces=1)
+    with pytest.raises(SomebodyWasFaster, match="ansible/vault/lab no longer has version 1"):
+        carry_out(work.groups["keep"], Effects(stage.journal, still_allowed=lambda: None))
+    home = stage.kv.read_fields("ansible/vault/lab")
+    assert home
+    assert home.values["file"] == theirs
 
 
 @small

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 import yaml
 
-from infra_ops.checks.encryption import in_force, known_lists, loading, unsafe
+from infra_ops.checks.encryption import Judge, in_force, is_awaited, known_lists, loading, unsafe
 from infra_ops.checks.quorum import lost_without
 from infra_ops.models.encryption import NONE, Key, configuration, digest, prefix, rotating
 from infra_ops.models.servers import Encrypting, File, Unit
@@ -66,6 +66,20 @@ def test_what_is_none_of_ours_is_said_in_words(found: Encrypting, words: str) ->
     assert in_force(found, KNOWN, FILE) == words
 
 
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({"rpi-1": "aa", "rpi-2": "bb"}, "the servers hold different keys under one name"),
+        ({"rpi-1": "aa", "rpi-2": "aa"}, "the store does not have its key (was an older copy of it restored?)"),
+        ({"rpi-1": "aa"}, "the store does not have its key"),
+    ],
+)
+def test_different_keys_are_told_from_one_that_the_store_lacks(files: dict[str, str], reason: str) -> None:
+    judge = Judge(datetime.now(UTC), "run")
+    states = {server: in_force(seen(sha=sha), KNOWN, FILE) for server, sha in files.items()}
+    assert all(reason in outcome.reason for outcome in judge.sound(states, files))
+
+
 def test_a_file_that_no_process_was_started_with_is_not_in_force() -> None:
     assert in_force(replace(seen(), started_with=""), KNOWN, FILE) == NONE
 
@@ -76,6 +90,16 @@ def test_a_changed_file_is_loading_until_the_server_took_it_over() -> None:
     assert not loading(replace(changed, reloaded=101))
     assert not loading(seen())
     assert not loading(replace(changed, started_with=""))
+
+
+def test_a_server_that_runs_with_a_list_and_does_not_say_so_yet_is_awaited() -> None:
+    """Its Node object tells seconds later what it was started with; one that does not start never does."""
+    fresh = replace(seen(), started_with="", unit=Unit("active", 200))
+    assert is_awaited(fresh)
+    assert not is_awaited(replace(fresh, unit=Unit("activating", 200)))
+    assert not is_awaited(replace(fresh, unit=Unit("active", 50)))
+    assert not is_awaited(replace(fresh, drop_in=None))
+    assert not is_awaited(seen())
 
 
 def test_nobody_writes_what_another_cannot_read() -> None:

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from infra_ops.checks.encryption import plain
-from infra_ops.models.encryption import IDENTITY, NONE, Providers, Way, configuration, disabling, enabling, rotating
+from infra_ops.models.encryption import (
+    IDENTITY,
+    NONE,
+    Providers,
+    Way,
+    configuration,
+    disabling,
+    enabling,
+    rotating,
+    writes,
+)
 from infra_ops.models.outcomes import Outcome
 from infra_ops.models.problems import Refusal
 from infra_ops.operations.actions import Action
@@ -24,13 +35,16 @@ class ByFile(Road[Way]):
     name = "file"
 
     def sound(self) -> list[Outcome]:
-        return self.judge().sound(self.estate.lists())
+        seen = {name: self.estate.seen(name) for name in self.estate.servers.names}
+        states = {name: self.estate.judge(each) for name, each in seen.items()}
+        files = {name: each.file.sha256 for name, each in seen.items() if each.file}
+        return self.judge().sound(states, files)
 
     def reversible(self) -> Sequence[Action]:
         """The lists, as long as nothing is written with what they lead to. Keys and copies stay."""
         work = self.work()
         way = self.way()
-        if way is None or self.estate.written(self.estate.first).get(way.first, 0):
+        if way is None or self.estate.used().get(way.first, 0):
             return []
         taken = [*work.groups["introduce"], *work.groups["encrypt"]]
         return [stages.with_rests(self.estate, action) for action in taken]
@@ -70,22 +84,32 @@ class ByFile(Road[Way]):
                 raise Refusal(f"{name} is not understood: {state}.")
             lists[name] = state
         params = self.request.params
-        return wished(
+        way = wished(
             lists,
             self.estate.keys.all(),
             datetime.now(UTC),
             force=bool(params.get("force")),
             disable=bool(params.get("disable")),
         )
+        return replace(way, canary=self._canary(way, lists)) if way and way.wish == "enable" else way
+
+    def _canary(self, way: Way, lists: Mapping[str, Providers]) -> bool:
+        """One that is planted while a server writes with a key was never plain: to find it nowhere proves nothing."""
+        plain = all(writes(providers) == IDENTITY for providers in lists.values())
+        return plain or proof.is_planted(self.estate.servers.cluster, way.first)
 
     def way(self) -> Way | None:
         plan = self.request.plan
         if plan is None or not plan.arguments["wish"]:
             return None
-        return MAKERS[plan.arguments["wish"]](*plan.arguments["keys"])
+        return replace(MAKERS[plan.arguments["wish"]](*plan.arguments["keys"]), canary=plan.arguments["canary"])
 
     def arguments(self, way: Way | None) -> dict[str, Any]:
-        return {"wish": way.wish if way else "", "keys": _names(way) if way else []}
+        return {
+            "wish": way.wish if way else "",
+            "keys": _names(way) if way else [],
+            "canary": bool(way and way.canary),
+        }
 
     def groups(self, way: Way) -> dict[str, list[Action]]:
         estate = self.estate
@@ -96,7 +120,8 @@ class ByFile(Road[Way]):
             keys.stored(estate.keys, key),
             copies.key_copied(self.place, key, lambda: estate.keys.all().get(key)),
             self.token(),
-            *([proof.planted(estate.servers.cluster, key)] if way.wish == "enable" else []),
+            *([proof.planted(estate.servers.cluster, key)] if way.wish == "enable" and way.canary else []),
+            *([keys.unproved(estate.keys, key)] if way.wish == "disable" else []),
             *self.snapshot(f"before-{way.wish}-{_names(way)[-1]}"),
         ]
         for place in range(len(way.stages) - 1):
@@ -104,7 +129,8 @@ class ByFile(Road[Way]):
             name = "introduce" if after < way.rewrite else "encrypt" if after == way.rewrite else "forget"
             steps[name] += stages.taken(estate, way, place, name)
         steps["rewrite"] = [self.rewriting(lambda: way.first, plain(way.first))]
-        steps["prove"] = proof.proved(estate, way.old, lambda: way.first, way.first) if way.first != IDENTITY else []
+        if way.first != IDENTITY:
+            steps["prove"] = proof.proved(estate, way.old, lambda: way.first, way.first, canary=way.canary)
         return steps
 
     def why_nothing(self, way: Way | None) -> str:

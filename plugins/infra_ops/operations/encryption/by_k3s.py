@@ -35,7 +35,7 @@ class ByK3s(Road[ManagedWay]):
         """The part of the servers' configuration, as long as no server writes with a key. K3s' own empty list stays."""
         way = self.way()
         plain = {writes(seen.listed) for seen in self._all().values()} == {IDENTITY}
-        if way is None or way.old != IDENTITY or not plain or set(self.estate.written(self.estate.first)) - {IDENTITY}:
+        if way is None or way.old != IDENTITY or not plain or set(self.estate.used()) - {IDENTITY}:
             return []
         return [each for each in self.work().groups["introduce"] if each.undo]
 

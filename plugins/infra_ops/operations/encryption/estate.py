@@ -8,8 +8,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from infra_ops.checks import encryption as checks
+from infra_ops.clients.kubernetes import ClusterError
 from infra_ops.clients.kv import Kv
 from infra_ops.clients.retries import Patience
+from infra_ops.clients.ssh import CommandFailed, Unreachable
 from infra_ops.clients.vault import Vault
 from infra_ops.facts import encryption as facts
 from infra_ops.facts import etcd
@@ -19,7 +21,7 @@ from infra_ops.models.inventory import Inventory
 from infra_ops.models.problems import Problem, Refusal
 from infra_ops.models.servers import Encrypting
 from infra_ops.operations.encryption.keys import Keys
-from infra_ops.operations.servers import Servers, Write, restart
+from infra_ops.operations.servers import Servers, Write, equal_secrets, restart, wait_until_it_serves
 
 LOAD_SECONDS = 150  # a server looks for a changed file once a minute
 PAUSE = 1.0
@@ -48,12 +50,28 @@ class Estate:
 
     def seen(self, server: str) -> Encrypting:
         """What there is on a server, once it has taken over the file that it has. Raises NotInForce, and Problem."""
-        api = self.servers.api(server, patience=Patience.through_a_restart())
-        return _wait(
-            lambda: facts.read_encryption(self.servers.machine(server), api, self.servers.node(server)),
-            lambda seen: not checks.loading(seen),
-            f"{server} has not taken over its changed {facts.FILE} within {LOAD_SECONDS} s: look at its journal.",
-        )
+        if checks.loading(seen := self._settled(server)):
+            raise NotInForce(
+                f"{server} has not taken over its changed {facts.FILE} within {LOAD_SECONDS} s: look at its journal."
+            )
+        return seen
+
+    def glance(self, server: str) -> Encrypting:
+        """What there is on a server now, be it taken over or not, and whether its API answers or not."""
+        machine, node = self.servers.machine(server), self.servers.node(server)
+        try:
+            return facts.read_encryption(machine, self.servers.api(server, patience=Patience.through_a_restart()), node)
+        except ClusterError:
+            return facts.read_encryption(machine, None, node)
+
+    def _settled(self, server: str) -> Encrypting:
+        """What there is on a server when it has taken its file over, or has had the time for it."""
+        deadline = time.monotonic() + LOAD_SECONDS
+        seen = self.glance(server)
+        while (checks.loading(seen) or checks.is_awaited(seen)) and time.monotonic() < deadline:
+            time.sleep(PAUSE)
+            seen = self.glance(server)
+        return seen
 
     def list_of(self, server: str) -> Providers | str:
         """The list in force on a server; a text for what is none of ours."""
@@ -67,10 +85,15 @@ class Estate:
         return {server: self.list_of(server) for server in self.servers.names}
 
     def versions(self) -> dict[str, str]:
-        """What K3s each server runs."""
+        """What K3s is installed on each server; a restart starts it."""
         return {
             name: parse_version(self.servers.machine(name).run("k3s", "--version").text) for name in self.servers.names
         }
+
+    def running(self) -> dict[str, str]:
+        """What K3s each server runs."""
+        nodes = {name: self.servers.node(name) for name in self.servers.names}
+        return {name: str(node["status"]["nodeInfo"]["kubeletVersion"]) for name, node in nodes.items()}
 
     def here(self) -> str:
         """The route by which something is there already, "" for none. A single server with our file decides for all."""
@@ -83,8 +106,20 @@ class Estate:
         """How many Secrets of this server's datastore are written by what."""
         return dict(etcd.counted(etcd.written_by(self.servers.machine(server))))
 
+    def used(self) -> dict[str, int]:
+        """The same of the first server that tells it: the member of one whose K3s does not start tells nothing."""
+        for server in self.servers.names[:-1]:
+            try:
+                return self.written(server)
+            except (CommandFailed, Unreachable):
+                continue
+        return self.written(self.servers.names[-1])
+
     def bring(self, server: str, new: Providers, write: Write) -> None:
-        """Have a server work by another list, whatever of that is done already. Raises Unsafe, NotInForce, Problem."""
+        """Have a server work by another list, whatever of that is done already. Raises Unsafe, NotInForce, Problem.
+
+        One that does not take a changed file over by itself is restarted, and so is nobody else.
+        """
         self._refuse_unsafe(server, new)
         ansible = self.servers.ansible
         if new:
@@ -93,9 +128,11 @@ class Estate:
             write(f"write the list {words(new)} on {server}", lambda: ansible.play(play, server, {"content": content}))
         else:
             self._withdraw(server, "unused", write)
-        seen = self.seen(server)
-        if bool(seen.started_with) != bool(new):
+        seen = self._settled(server)
+        if bool(seen.started_with) != bool(new) or checks.loading(seen):
             restart(self.servers, server, math.floor(seen.unit.started) + 1, write)
+        elif not new:  # it may have failed to start with the list, which systemd now tries without it
+            wait_until_it_serves(self.servers, server, equal_secrets)
         _wait(
             lambda: self.list_of(server),
             lambda state: state == new,
@@ -110,12 +147,15 @@ class Estate:
         write(f"take {what} away from {server}", lambda: self.servers.ansible.play(play, server, {"state": state}))
 
     def _refuse_unsafe(self, server: str, new: Providers) -> None:
-        lists = self.lists()
-        strange = {name: state for name, state in lists.items() if isinstance(state, str)}
-        for name, state in strange.items():
-            raise Unsafe(f"{server} is left alone, because {name} is not understood: {shown(state)}.")
-        others = {name: state for name, state in lists.items() if name != server and not isinstance(state, str)}
-        if why := checks.unsafe(new, others, self.written(server)):
+        others: dict[str, Providers] = {}
+        for name in self.servers.names:
+            # What the server itself is about to lose need not be in force, or be taken over ever.
+            state = self.judge(self.glance(server)) if name == server else self.list_of(name)
+            if isinstance(state, str):
+                raise Unsafe(f"{server} is left alone, because {name} is not understood: {shown(state)}.")
+            if name != server:
+                others[name] = state
+        if why := checks.unsafe(new, others, self.used()):
             raise Unsafe(f"{server} is not given the list {words(new)}: {why}.")
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 from datetime import UTC, datetime
+from functools import partial
 
+from infra_ops.clients.effects import Effects
 from infra_ops.clients.kv import Kv
 from infra_ops.models.encryption import Key, order
 from infra_ops.models.plans import Step
@@ -63,3 +65,20 @@ def stored(keys: Keys, name: str) -> Action:
         return step.after if name in keys.all() else step.before
 
     return Action(step, look, lambda effects: effects.do(step.id, f"make and keep {name}", lambda: keys.make(name)))
+
+
+def unproved(keys: Keys, name: str) -> Action:
+    """The step that withdraws what was proved for a key, before anything plain is written again. It is not undone."""
+    step = Step(f"unproved.{name}", f"the proofs for {name}", "they stand", "withdrawn")
+
+    def servers() -> list[str]:
+        return [server for server, proved in keys.noted().items() if proved == name]
+
+    def look() -> str:
+        return step.before if servers() else step.after
+
+    def do(effects: Effects) -> None:
+        for server in servers():
+            effects.do(step.id, f"withdraw the proof of {server}", partial(keys.note, server, ""))
+
+    return Action(step, look, do)

@@ -45,7 +45,7 @@ class SecretsEncryption:
             road = self._road(here or "file")
         judge = road.judge()
         return [
-            judge.versions(versions, include.k3s_encryption(), here=here),
+            judge.versions(versions, estate.running(), include.k3s_encryption(), here=here),
             *(judge.spares(name, health) for name in estate.servers.names),
             fresh_snapshot(
                 estate.first,

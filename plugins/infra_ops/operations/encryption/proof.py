@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from typing import Any
 
+from infra_ops.checks.encryption import without_canary
 from infra_ops.clients.effects import Effects
 from infra_ops.clients.kubernetes import Cluster, ClusterError
 from infra_ops.clients.ssh import Machine
@@ -30,7 +32,11 @@ COMPACTED = "has been compacted"
 
 
 class TraceLeft(Problem):
-    """A new snapshot still holds something of the state before."""
+    """The datastore, or a new snapshot of it, still holds something of the state before."""
+
+
+class NotSearched(Problem):
+    """A snapshot in which nothing would be found, whatever is in it."""
 
 
 def is_planted(cluster: Cluster, key: str) -> bool:
@@ -69,50 +75,88 @@ def _canary(cluster: Cluster) -> dict[str, str]:
     return dict(found["metadata"].get("annotations") or {})
 
 
-def proved(estate: Estate, old: str, first: Callable[[], str], new: str) -> list[Action]:
+def proved(estate: Estate, old: str, first: Callable[[], str], new: str, *, canary: bool = True) -> list[Action]:
     """The steps, one a server, that make the member forget and search a new snapshot of it.
 
-    `old` wrote before, and `first` tells what writes now, which plans call `new`.
+    `old` wrote before, and `first` tells what writes now, which plans call `new`. Without a `canary` from when all was
+    plain there is nothing to search for: then the member's own values are read, and step and note say so.
     """
-    return [_proved(estate, old, first, new, server) for server in estate.servers.names]
+    return [_proved(estate, old, first, new, server, canary) for server in estate.servers.names]
 
 
-def _proved(estate: Estate, old: str, first: Callable[[], str], new: str, server: str) -> Action:
-    step = Step(f"proof.{server}", f"the datastore of {server}", "not proved", f"no trace of what was before {new}")
+def _proved(estate: Estate, old: str, first: Callable[[], str], new: str, server: str, canary: bool) -> Action:
+    after = f"no trace of what was before {new}" if canary else f"all values with {new}; no canary to search for"
+    step = Step(f"proof.{server}", f"the datastore of {server}", "not proved", after)
 
     def look() -> str:
-        return step.after if estate.keys.noted().get(server) == first() else step.before
+        enough = (first(),) if canary else (first(), without_canary(first()))
+        return step.after if estate.keys.noted().get(server) in enough else step.before
 
     def do(effects: Effects) -> None:
-        _prove(estate, old, first(), server, lambda what, call: effects.do(step.id, what, call))
+        def write(what: str, call: Callable[[], Any]) -> Any:
+            return effects.do(step.id, what, call)
+
+        _forget(estate, server, write)
+        if canary:
+            _search(estate, old, first(), server, write)
+            write("note that nothing is left", lambda: estate.keys.note(server, first()))
+        else:
+            _read(estate, first(), server)
+            write("note what was read", lambda: estate.keys.note(server, without_canary(first())))
 
     return Action(step, look, do)
 
 
-def _prove(estate: Estate, old: str, first: str, server: str, write: Write) -> None:
+def _forget(estate: Estate, server: str, write: Write) -> None:
     machine = estate.servers.machine(server)
     refuse_lost_quorum(estate.servers, server)  # a member that defragments answers nobody
     write("compact the datastore", lambda: _compact(machine))
     write(f"defragment the member of {server}", lambda: machine.run(*etcd.ETCDCTL, "defrag", seconds=600))
+
+
+def _read(estate: Estate, first: str, server: str) -> None:
+    """Raises TraceLeft when a value of the member is not written with `first`."""
+    counts = estate.written(server)
+    others = ", ".join(f"{count} with {name}" for name, count in sorted(counts.items()) if name != first)
+    if others:
+        raise TraceLeft(f"The datastore of {server} holds Secrets that are not written with {first}: {others}.")
+
+
+def _search(estate: Estate, old: str, first: str, server: str, write: Write) -> None:
+    """Raises TraceLeft when a new snapshot holds something of the state before, and NotSearched."""
+    machine = estate.servers.machine(server)
     file = str(write("take a snapshot", lambda: _snapshot(machine, slug(first))))
-    needle = _needle(estate.servers.cluster, old, first)
-    hits = machine.ask("sudo", "grep", "-a", "-c", "-F", "-f", "-", file, stdin=needle, seconds=600).text.strip()
-    if hits != "0":
-        raise TraceLeft(
-            f"The snapshot {file} on {server} has {hits or 'an unknown number of'} traces of the state before."
+    needle, control = _needles(estate.servers.cluster, old, first)
+    if not _hits(machine, file, control):
+        raise NotSearched(
+            f"The snapshot {file} on {server} proves nothing: not even {control.decode()} is found in it, which must "
+            f"be there. Take etcd-snapshot-compress out of the K3s configuration of {server} and run this again."
         )
-    write("note that nothing is left", lambda: estate.keys.note(server, first))
+    if hits := _hits(machine, file, needle):
+        raise TraceLeft(f"The snapshot {file} on {server} has {hits} traces of the state before.")
 
 
-def _needle(cluster: Cluster, old: str, first: str) -> bytes:
-    """What only values of the state before hold: the canary's marker, or the beginning of what the old key wrote."""
+def _needles(cluster: Cluster, old: str, first: str) -> tuple[bytes, bytes]:
+    """What only values of the state before hold: the canary's marker, or the beginning of what the old key wrote.
+
+    And what the same search must find, because keys are never encrypted: it finds nothing in a compressed snapshot.
+    """
     if old not in (IDENTITY, first):
         provider, name = named(old)
-        return prefix(name, provider)
+        return prefix(name, provider), etcd.SECRETS.encode()
     marker = _canary(cluster).get(MARKER, "")
     if not marker:
         raise TraceLeft(f"The Secret {NAMESPACE}/{CANARY} has lost its marker, so nothing can be searched for.")
-    return marker.encode()
+    return marker.encode(), f"{etcd.SECRETS}{NAMESPACE}/{CANARY}".encode()
+
+
+def _hits(machine: Machine, file: str, needle: bytes) -> int:
+    """In how many lines of the file it stands. Raises NotSearched."""
+    answer = machine.ask("sudo", "grep", "-a", "-c", "-F", "-f", "-", file, stdin=needle, seconds=600)
+    if answer.status > 1:  # 1 is for no line
+        why = answer.errors.decode(errors="replace").strip()[-300:]
+        raise NotSearched(f"The snapshot {file} on {machine.name} cannot be searched: {why}.")
+    return int(answer.text)
 
 
 def _compact(machine: Machine) -> None:

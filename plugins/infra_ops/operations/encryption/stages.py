@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from infra_ops.checks.encryption import loading
 from infra_ops.clients.effects import Effects
 from infra_ops.models.encryption import NONE, Providers, Way, words
 from infra_ops.models.plans import Step
@@ -17,15 +18,15 @@ def taken(estate: Estate, way: Way, place: int, name: str) -> list[Action]:
 
 
 def with_rests(estate: Estate, action: Action) -> Action:
-    """The same for taking back: a server that has no list any more, but still its keys, is not back yet."""
+    """The same for taking back. A server is not back yet when it has no list any more, but still its keys, and when it
+    has not taken over what its file says: whoever waited for that would wait for ever where that is what failed.
+    """
     server = action.step.id.partition(".")[2]
 
     def look() -> str:
-        if action.step.before == words(NONE):
-            seen = estate.seen(server)
-            if seen.file or seen.drop_in:
-                return action.step.after
-        return action.look()
+        seen = estate.glance(server)
+        keys_lie_about = action.step.before == words(NONE) and (seen.file or seen.drop_in)
+        return action.step.after if keys_lie_about or loading(seen) else action.look()
 
     return replace(action, look=look)
 

@@ -1,15 +1,15 @@
-"""What the checks ask of the repository at one commit, measured in a fresh checkout."""
+"""What the checks ask of the repository at one commit. Nothing of it is run: it is read as text."""
 
 from __future__ import annotations
 
 import posixpath
 import re
 from datetime import UTC, datetime
+from typing import Any
 
 import yaml
 
 from infra_ops.checks import repository as checks
-from infra_ops.clients.ansible_tools import AnsibleFailed
 from infra_ops.clients.git import File
 from infra_ops.facts.suspicions import suspicions
 from infra_ops.models.fingerprints import Finder
@@ -34,7 +34,7 @@ def measure(workshop: Workshop, commit: str, subject: str, run: str) -> list[Out
         scan_tree(workshop, commit, tree, subject, run),
         checks.vault(subject, workshop.repository.vault, _vaulted(workshop, commit, tree), now=now, run=run),
         checks.second_home(home.version if home else 0, notes.get("restored", ""), now=now, run=run),
-        checks.playbooks(subject, _playbooks(workshop, commit, tree), now=now, run=run),
+        checks.playbooks(subject, _playbooks(workshop, tree), now=now, run=run),
     ]
 
 
@@ -57,7 +57,7 @@ def scan_tree(workshop: Workshop, commit: str, tree: dict[str, File], subject: s
 
 
 def scan_history(workshop: Workshop, subject: str, run: str) -> Outcome:
-    """K031 of all branches. A line is looked at once, in however many versions of files it stands."""
+    """K031 of all branches and tags. A line is looked at once, in however many versions of files it stands."""
     known = workshop.remembered.known
     finder, seen = Finder(known), set()
     live: dict[str, set[str]] = {}
@@ -109,7 +109,7 @@ def _names(workshop: Workshop, tree: dict[str, File]) -> tuple[tuple[str, ...], 
     return tuple(sorted(names - values.keys())), tuple(sorted(values.keys() - names)), ""
 
 
-def _variables(workshop: Workshop, tree: dict[str, File]) -> dict[str, str]:
+def _variables(workshop: Workshop, tree: dict[str, File]) -> dict[str, Any]:
     tracked = tree.get(workshop.repository.vault_file)
     if tracked:
         return workshop.opened((tracked.data or b"").decode(errors="replace"))
@@ -119,21 +119,14 @@ def _variables(workshop: Workshop, tree: dict[str, File]) -> dict[str, str]:
     return workshop.opened(home.values["file"])
 
 
-def _playbooks(workshop: Workshop, commit: str, tree: dict[str, File]) -> Playbooks:
+def _playbooks(workshop: Workshop, tree: dict[str, File]) -> Playbooks:
+    """As text: Ansible would run what look-ups, plugins and inventories of the repository say, daily and unattended."""
     repository = workshop.repository
     names, faults = workshop.playbooks(tree), []
-    inventories = workshop.inventories(tree)
-    folder = workshop.clone.check_out(commit)
-    vault = folder / repository.vault_file
-    home = workshop.home()
-    if home and not vault.exists():
-        vault.parent.mkdir(parents=True, exist_ok=True)
-        vault.write_text(home.values["file"])
     try:
         variables = _variables(workshop, tree)
-        workshop.ansible.check_syntax(names, inventories)
-    except (AnsibleFailed, Refusal) as problem:
-        return Playbooks(len(names), 0, (str(problem),))
+    except Refusal as refusal:
+        return Playbooks(len(names), 0, (str(refusal),))
     loading = 0
     for name in names:
         path = posixpath.dirname(f"{repository.ansible}/{name}")

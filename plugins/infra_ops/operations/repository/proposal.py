@@ -10,6 +10,7 @@ import yaml
 
 from infra_ops.clients.ansible_tools import AnsibleTools
 from infra_ops.clients.git import File
+from infra_ops.clients.kv import Fields
 from infra_ops.facts.suspicions import Suspicion, suspicions
 from infra_ops.models.fingerprints import ALONE_BELOW, Finder, Fingerprints
 from infra_ops.models.problems import Refusal
@@ -27,7 +28,8 @@ KEY = re.compile(r"[A-Za-z_][\w-]*(?=[\"']?\s*[:=])")  # of a setting
 @dataclass
 class Proposal:
     """On top of the commit `base`. `files` are all that change but the vault itself, whose variables are `values`;
-    `included` are those of them that a person has called secrets.
+    `included` are those of them that a person has called secrets. `replaces` is the version that the second home had
+    when the values were made up (0: none): only that one may be replaced by them.
     """
 
     base: str
@@ -38,6 +40,7 @@ class Proposal:
     included: dict[str, str] = field(repr=False)
     files: dict[str, File] = field(repr=False)
     suspicions: list[Suspicion]
+    replaces: int
 
 
 def propose(workshop: Workshop, base: str, include: Sequence[str]) -> Proposal:
@@ -53,7 +56,8 @@ def propose(workshop: Workshop, base: str, include: Sequence[str]) -> Proposal:
     texts = {path: file.data or b"" for path, file in tree.items()}
     suspected, included = _suspected(workshop, base, texts, include)
     known = workshop.remembered.known.with_values({name: [value] for name, value in included.items()})
-    before = vault_before(workshop, tree)
+    home = workshop.home()
+    before = vault_before(workshop, tree, home)
     migration = migrate(texts, known, Names(known, before), ansible=repository.ansible, vault=repository.vault_file)
     if migration.refused:
         more = len(migration.refused) - SHOWN
@@ -69,16 +73,26 @@ def propose(workshop: Workshop, base: str, include: Sequence[str]) -> Proposal:
                 files[path] = file
     if repository.vault == "ignored" and repository.vault_file in tree:
         files[repository.vault_file] = File(None)
-    return Proposal(base, tree, known, migration, values, included, files, suspected)
+    return Proposal(base, tree, known, migration, values, included, files, suspected, home.version if home else 0)
 
 
-def vault_before(workshop: Workshop, tree: dict[str, File]) -> dict[str, str]:
-    """The variables that the vault has: of the tracked file, otherwise of the second home."""
-    tracked = tree.get(workshop.repository.vault_file)
-    if tracked:
-        return workshop.opened((tracked.data or b"").decode(errors="replace"))
-    home = workshop.home()
-    return workshop.opened(home.values["file"]) if home else {}
+def vault_before(workshop: Workshop, tree: dict[str, File], home: Fields | None) -> dict[str, str]:
+    """The variables that the vault has: of the tracked file, otherwise of the second home.
+
+    Raises Refusal when one is no text: the vault is written anew, and every value in it as text.
+    """
+    where = workshop.repository.vault_file
+    if tracked := tree.get(where):
+        found = workshop.opened((tracked.data or b"").decode(errors="replace"))
+    else:
+        where = f"{where} at store path {workshop.home_path}"
+        found = workshop.opened(home.values["file"]) if home else {}
+    if others := sorted(name for name, value in found.items() if not isinstance(value, str)):
+        raise Refusal(
+            f"{where} has variables that are no text and would become it ({', '.join(others)}): put their values in "
+            "quotes, or move them to another file of variables."
+        )
+    return found
 
 
 def build(workshop: Workshop, proposal: Proposal) -> str | None:
@@ -123,7 +137,7 @@ def prove(workshop: Workshop, proposal: Proposal) -> None:
     vault = clone.folder / repository.vault_file
     stored = workshop.kv.read_fields(workshop.password_path) is not None
     folder = clone.check_out(proposal.base)
-    ansible = workshop.ansible if stored else workshop.provisional  # now that Ansible's folder is there
+    ansible = workshop.ansible if stored else workshop.provisional
     before = _rendered(workshop, proposal, ansible)
     for path, file in proposal.files.items():
         target = folder / path

@@ -154,7 +154,6 @@ class AnsibleVault:
         step = Step("vault.home", f"store path {workshop.home_path}", before, self._homed)
 
         def do(effects: Effects) -> None:
-            found = workshop.home()
             tracked = self._proposal.tree.get(workshop.repository.vault_file)
             text = (tracked.data or b"").decode() if tracked else ""
             if not text or workshop.opened(text) != self._proposal.values:
@@ -162,9 +161,7 @@ class AnsibleVault:
             effects.do(
                 step.id,
                 "store the encrypted vault",
-                lambda: workshop.kv.write_fields(
-                    workshop.home_path, {"file": text}, replaces=found.version if found else 0
-                ),
+                lambda: workshop.kv.write_fields(workshop.home_path, {"file": text}, replaces=self._proposal.replaces),
             )
 
         return Action(step, self._look_home, do)

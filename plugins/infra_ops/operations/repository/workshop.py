@@ -6,6 +6,7 @@ import os
 import secrets
 import shlex
 from functools import cached_property
+from typing import Any
 
 import yaml
 
@@ -77,8 +78,6 @@ class Workshop:
         home = self.clone.home / "ansible"
         home.mkdir(exist_ok=True)
         folder = self.clone.folder / self.repository.ansible
-        if not folder.exists():  # encrypting needs no checkout
-            folder = self.clone.home
         return AnsibleTools(folder, home, self.repository.label, self.clone.home / client, environment)
 
     @property
@@ -95,8 +94,11 @@ class Workshop:
         """What the second home holds: field `file`."""
         return self.kv.read_fields(self.home_path)
 
-    def opened(self, text: str) -> dict[str, str]:
-        """The variables of an encrypted file. Raises NotOurVault, and Refusal when it is none of ours."""
+    def opened(self, text: str) -> dict[str, Any]:
+        """The variables of an encrypted file, as YAML has them: whoever put one there may have made it a list.
+
+        Raises NotOurVault, and Refusal when it is none of ours.
+        """
         header = f"{ENCRYPTED.decode()}1.2;AES256;{self.repository.label}"
         first = text.partition("\n")[0]
         if not first.startswith(ENCRYPTED.decode()):
@@ -112,7 +114,7 @@ class Workshop:
                 f"at {self.password_path}, field password."
             )
         values = yaml.safe_load(self.ansible.decrypt(text)) or {}
-        return {str(name): str(value) for name, value in values.items()}
+        return {str(name): value for name, value in values.items()}
 
     def playbooks(self, tree: dict[str, File]) -> list[str]:
         """From Ansible's folder."""

@@ -33,6 +33,10 @@ def test_a_managed_cluster_with_a_defect_is_refused_by_its_name() -> None:
     assert route("v1.35.4+k3s1", KNOWN, here="managed").name == "managed"
 
 
+def test_where_k3s_manages_already_a_defect_of_enabling_bites_nobody() -> None:
+    assert route("v1.36.2+k3s1", KNOWN, here="managed").name == "managed"
+
+
 def test_what_is_there_already_goes_on_as_it_began() -> None:
     assert route("v1.35.3+k3s1", KNOWN, here="file").name == "file"
     assert route("v1.32.2+k3s1", KNOWN, here="file").why == "our own file encrypts here already"
