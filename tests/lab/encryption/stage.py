@@ -80,6 +80,13 @@ class Stage:
         done = self.k3s.ssh(server, f"sudo sh -ec '{script}'")
         assert done.returncode == 0, done.stderr
 
+    def let_run(self, version: str) -> None:
+        """As if that version were installed on every server, and running."""
+        for server in SERVERS:
+            self.k3s.disk(server, "/var/lib/lab/k3s-version").write_text(f"{version}\n")
+            status = {"status": {"nodeInfo": {"kubeletVersion": version}}}
+            self.k3s.rest().patch(f"/api/v1/nodes/{server}/status", status)
+
     def plant_a_key(self, server: str, letter: str, lists: Providers = ("identity", "key1")) -> None:
         """A configuration that somebody made by hand, under the name that ours has."""
         key = Key("key1", letter.encode() * 32, datetime.now(UTC))

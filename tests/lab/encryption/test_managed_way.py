@@ -19,7 +19,6 @@ from tests.lab.encryption.test_mistakes import refusal
 from tests.lab.servers_of_k3s import SERVERS, K3sCluster
 
 SECRETS = "/api/v1/namespaces/default/secrets"
-VERSION = "/var/lib/lab/k3s-version"
 
 
 class WritingMeanwhile(Effects):
@@ -100,8 +99,7 @@ def test_from_plain_to_encrypted_to_rotated(managed: Managed) -> None:
     assert "K021 rpi-2: " in refusal(stage)
     assert "its next start would read no Secret" in refusal(stage)
     drop_in.with_suffix(".away").rename(drop_in)
-    for server in SERVERS:
-        k3s.disk(server, VERSION).write_text("v1.34.3+k3s3\n")
+    stage.let_run("v1.34.3+k3s3")
     assert "a rotation of keys that a crash interrupts leaves the cluster beyond repair" in refusal(stage)
     assert "k3s-io/k3s#13763" in refusal(stage)
 

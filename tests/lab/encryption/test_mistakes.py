@@ -31,13 +31,6 @@ def refusal(stage: Stage) -> str:
     return next(outcome.sentence() for outcome in stage.preflight() if outcome.state is not State.PASS)
 
 
-def run(stage: Stage, version: str) -> None:
-    """As if every server had been started with that version."""
-    for server in SERVERS:
-        status = {"status": {"nodeInfo": {"kubeletVersion": version}}}
-        stage.k3s.rest().patch(f"/api/v1/nodes/{server}/status", status)
-
-
 def test_each_mistake_is_refused_in_one_sentence(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     assert {outcome.state for outcome in stage.preflight()} == {State.PASS}
 
@@ -54,11 +47,9 @@ def test_each_mistake_is_refused_in_one_sentence(stage: Stage, monkeypatch: pyte
     for server in SERVERS:
         stage.k3s.disk(server, "/var/lib/lab/k3s-version").write_text("v1.25.4+k3s1\n")
     assert refusal(stage).endswith("rpi-1 still runs v1.32.2+k3s1: finish the upgrade first, by a restart of K3s")
-    run(stage, "v1.25.4+k3s1")
+    stage.let_run("v1.25.4+k3s1")
     assert "With v1.25.4+k3s1 the API server takes no changed key over" in refusal(stage)
-    run(stage, before.strip())
-    for server in SERVERS:
-        stage.k3s.disk(server, "/var/lib/lab/k3s-version").write_text(before)
+    stage.let_run(before.strip())
 
     stage.root("rpi-3", "systemctl stop k3s")
     with monkeypatch.context() as patch:
