@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from infra_ops.models.outcomes import State
+from infra_ops.operations.encryption.keys import WITHDRAWN, Keys
 from tests.lab.encryption.readers import Readers
 from tests.lab.encryption.stage import Stage, bad
 from tests.lab.servers_of_k3s import SERVERS, wait_until
@@ -31,6 +32,7 @@ def test_from_plain_to_encrypted_to_rotated_and_back(stage: Stage) -> None:
         assert stage.lists() == dict.fromkeys(SERVERS, "")
         assert {outcome.state for outcome in stage.verify(plan, disable=True)} == {State.PASS}
         assert stage.plan(disable=True).steps == ()
+        assert set(Keys(stage.kv).noted().values()) == {WITHDRAWN}
     print(f"\n{readers}")
     assert readers.wrong == []
     assert all(readers.right[server] for server in SERVERS)

@@ -154,7 +154,7 @@ def test_the_users_own_command_opens_what_came_from_the_store(stage: Stage) -> N
 @small
 def test_what_only_a_tag_holds_is_found_in_the_history(stage: Stage) -> None:
     stage.git("checkout", "-q", "--detach")
-    stage.write({"OLD.md": f"The NAS takes {VALUES['synology_admin']}.\n"})
+    stage.write({"OLD.md": f"Only here the NAS took {VALUES['synology_admin']}.\n"})  # a line is looked at once
     stage.git("add", "-A")
     stage.git("commit", "-q", "-m", "Nobody merged this")
     stage.git("tag", "v1")

@@ -14,6 +14,7 @@ from infra_ops.operations.actions import Action
 
 PATH = "k3s/secrets_encryption"
 BYTES = 32
+WITHDRAWN = "withdrawn"  # the name of no key; the store keeps no empty note
 
 
 class Keys:
@@ -79,6 +80,6 @@ def unproved(keys: Keys, name: str) -> Action:
 
     def do(effects: Effects) -> None:
         for server in servers():
-            effects.do(step.id, f"withdraw the proof of {server}", partial(keys.note, server, ""))
+            effects.do(step.id, f"withdraw the proof of {server}", partial(keys.note, server, WITHDRAWN))
 
     return Action(step, look, do)
