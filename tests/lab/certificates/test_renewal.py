@@ -83,9 +83,12 @@ def test_a_lost_answer_restarts_nobody_again(stage: Stage) -> None:
     assert {name: _starts(stage, name) - before for name, before in starts.items()} == {"rpi-2": 1, "rpi-4": 1}
 
 
-def test_a_server_that_is_down_has_everything_refused_before_anything(stage: Stage) -> None:
+def test_a_server_that_is_down_has_everything_refused_before_anything(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stage.age(79, *NODES)
     assert stage.k3s.ssh("rpi-3", "sudo systemctl stop k3s").returncode == 0
+    monkeypatch.setattr("infra_ops.operations.servers.RESTART_SECONDS", 3)  # nobody is starting it
     before = stage.processes()
     try:
         with pytest.raises(QuorumAtRisk, match="because the etcd members of rpi-3 are not healthy"):

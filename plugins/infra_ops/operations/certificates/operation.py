@@ -34,7 +34,7 @@ class RenewCertificates:
         if not wanted:
             return []
         servers = self._estate.servers
-        if ill := [name for name, good in servers.health().items() if not good]:
+        if ill := [name for name, good in servers.health_after_restarts().items() if not good]:
             raise QuorumAtRisk(
                 f"Certificates of {', '.join(wanted)} are due and nothing is restarted, because the etcd members of "
                 f"{', '.join(ill)} are not healthy: mend that first."
