@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from infra_ops.clients.ansible import ROOT, Ansible
+from tests.lab.encryption.stage import DROP_IN, FILE
 from tests.lab.servers_of_k3s import K3sCluster
 
 SERVER = "rpi-3"
-FILE = "/etc/rancher/k3s/encryption-config.yaml"
-DROP_IN = "/etc/rancher/k3s/config.yaml.d/99-secrets-encryption.yaml"
 
 
 @pytest.fixture

@@ -66,12 +66,9 @@ class Estate:
 
     def _settled(self, server: str) -> Encrypting:
         """What there is on a server when it has taken its file over, or has had the time for it."""
-        deadline = time.monotonic() + LOAD_SECONDS
-        seen = self.glance(server)
-        while (checks.loading(seen) or checks.is_awaited(seen)) and time.monotonic() < deadline:
-            time.sleep(PAUSE)
-            seen = self.glance(server)
-        return seen
+        return _asked_until(
+            lambda seen: not checks.loading(seen) and not checks.is_awaited(seen), lambda: self.glance(server)
+        )
 
     def list_of(self, server: str) -> Providers | str:
         """The list in force on a server; a text for what is none of ours."""
@@ -133,11 +130,8 @@ class Estate:
             restart(self.servers, server, math.floor(seen.unit.started) + 1, write)
         elif not new:  # it may have failed to start with the list, which systemd now tries without it
             wait_until_it_serves(self.servers, server, equal_secrets)
-        _wait(
-            lambda: self.list_of(server),
-            lambda state: state == new,
-            f"{server} runs, but does not work by the list {words(new)}: look at its journal.",
-        )
+        if _asked_until(lambda state: state == new, lambda: self.list_of(server)) != new:
+            raise NotInForce(f"{server} runs, but does not work by the list {words(new)}: look at its journal.")
         if not new:
             self._withdraw(server, "absent", write)
 
@@ -159,10 +153,9 @@ class Estate:
             raise Unsafe(f"{server} is not given the list {words(new)}: {why}.")
 
 
-def _wait(ask: Callable[[], Seen], is_good: Callable[[Seen], bool], complaint: str) -> Seen:
+def _asked_until(is_good: Callable[[Seen], bool], ask: Callable[[], Seen]) -> Seen:
+    """The first good answer, or the last one when a changed file has had its time."""
     deadline = time.monotonic() + LOAD_SECONDS
-    while not is_good(answer := ask()):
-        if time.monotonic() > deadline:
-            raise NotInForce(complaint)
+    while not is_good(answer := ask()) and time.monotonic() < deadline:
         time.sleep(PAUSE)
     return answer
