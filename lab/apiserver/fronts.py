@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from lab.nodes.places import LAB, VERSION
 NODES = ("", "nodes")
 _LOOK_SECONDS = 0.1
 _TELL_SECONDS = 0.5
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ class Fronts:
             await self._members.close()
 
     async def _run(self, front: Front) -> None:
+        if not (front.root / VERSION).exists():
+            log.info("%s starts once its disk %s is laid out, which python -m lab.nodes does", front.name, front.root)
         while not (front.root / VERSION).exists():  # noqa: ASYNC110 (the nodes of a new lab are laid out meanwhile)
             await asyncio.sleep(_LOOK_SECONDS)
         unit = self._units[front.name] = Unit(front.root, "k3s", front, self._place.restart_seconds)

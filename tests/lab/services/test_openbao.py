@@ -13,7 +13,7 @@ from lab import credentials, kubeconfigs, pki
 from lab.kube import Kube
 from lab.layout import Lab
 from lab.ports import Ports
-from lab.services import openbao, openbao_setup
+from lab.services import nodes, openbao, openbao_setup
 from lab.services.apiserver import apiserver
 from lab.services.probes import https_status
 from lab.supervisor.service import Service
@@ -167,4 +167,4 @@ def test_a_pod_logs_in_with_its_service_account(lab: Lab) -> None:
 
         await asyncio.to_thread(play_pod)
 
-    run(lab, [apiserver(lab), openbao.openbao(lab)], play)
+    run(lab, [nodes.nodes(lab), apiserver(lab), openbao.openbao(lab)], play)
