@@ -3,5 +3,5 @@
 Each controller has one file and one `run`. They speak the public API only, start every look from what is, and do what
 the real ones do, so they are harmless beside them.
 
-Left out: eviction of pods from unreachable nodes, collection of pods whose node was deleted, quotas, jobs, endpoints.
+Left out: collection of pods whose node was deleted, quotas, jobs, endpoints.
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from lab.controllers import garbage, namespaces, nodelifecycle, serviceaccounts
+from lab.controllers import evictions, garbage, namespaces, nodelifecycle, serviceaccounts
 from lab.controllers.rival import is_managed
 from lab.controllers.workloads import controller as workloads
 from lab.kube import Kube
@@ -39,6 +39,7 @@ async def _run(kubeconfig: Path, node_grace: float, *, unless_managed: bool) -> 
         group.create_task(namespaces.run(kube))
         group.create_task(garbage.run(kube))
         group.create_task(nodelifecycle.run(kube, node_grace))
+        group.create_task(evictions.run(kube))
         group.create_task(workloads.run(kube))
 
 

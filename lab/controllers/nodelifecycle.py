@@ -1,6 +1,6 @@
 """Marks nodes that stopped sending heartbeats, and takes the mark away when they are back.
 
-kube-controller-manager's node lifecycle controller without evictions. A heartbeat is any change of the node's Lease or
+kube-controller-manager's node lifecycle controller. A heartbeat is any change of the node's Lease or
 of its Ready condition; its age is counted from when it was seen here, so clocks need not agree.
 https://kubernetes.io/docs/reference/node/node-status/#heartbeats
 """

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from lab.kube import Object, Objects
 from lab.kubelet import quantities
+from lab.taints import tolerates
 
 Amounts = Mapping[str, Decimal]  # resource -> amount in its base unit; "pods" counts pods
 
@@ -88,12 +89,7 @@ _UNSCHEDULABLE = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedu
 
 
 def _tolerates(pod: Object, taint: Object) -> bool:
-    return any(
-        toleration.get("effect") in (None, "", taint["effect"])
-        and toleration.get("key") in (None, "", taint["key"])
-        and (toleration.get("operator") == "Exists" or toleration.get("value", "") == taint.get("value", ""))
-        for toleration in pod["spec"].get("tolerations") or []
-    )
+    return any(tolerates(toleration, taint) for toleration in pod["spec"].get("tolerations") or [])
 
 
 def _selects(pod: Object, node: Object) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from lab.controllers.workloads.pods import from_template, is_active, is_ready, template_hash
 from lab.controllers.workloads.view import View
 from lab.controllers.workloads.writes import Create, Delete, Write, status_patch
+from lab.taints import tolerates
 
 Object = dict[str, Any]
 
@@ -71,17 +72,9 @@ def _fits(daemon_set: Object, node: Object) -> bool:
         return False
     tolerations = [*spec.get("tolerations", []), *TOLERATIONS]
     return all(
-        taint["effect"] == "PreferNoSchedule" or any(_tolerates(toleration, taint) for toleration in tolerations)
+        taint["effect"] == "PreferNoSchedule" or any(tolerates(toleration, taint) for toleration in tolerations)
         for taint in node["spec"].get("taints", [])
     )
-
-
-def _tolerates(toleration: Object, taint: Object) -> bool:
-    if toleration.get("effect", taint["effect"]) != taint["effect"]:
-        return False
-    if toleration.get("operator", "Equal") == "Exists":
-        return bool(toleration.get("key", taint["key"]) == taint["key"])
-    return bool((toleration.get("key"), toleration.get("value", "")) == (taint["key"], taint.get("value", "")))
 
 
 def _pod(daemon_set: Object, node: str, revision: str) -> Object:

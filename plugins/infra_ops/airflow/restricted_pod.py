@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from airflow.exceptions import AirflowException
+from airflow.exceptions import AirflowException, TaskDeferred
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk import Context
 from kubernetes.client import (
@@ -18,7 +18,10 @@ from kubernetes.client import (
     V1SeccompProfile,
     V1SecurityContext,
 )
+from pendulum import DateTime
 from urllib3.exceptions import HTTPError
+
+from infra_ops.airflow.pod_trigger import PodTrigger, is_lost
 
 LABELS = {"app.kubernetes.io/managed-by": "airflow", "app.kubernetes.io/part-of": "infra-ops"}
 USER = 50000  # the side-car's image would run as root, which the restricted standard refuses
@@ -80,6 +83,28 @@ class RestrictedPod(KubernetesPodOperator):
         for container in pod.spec.containers:
             container.security_context = CONTAINER_SECURITY
         return pod
+
+    def find_pod(self, namespace: str, context: Context, *, exclude_checked: bool = True) -> V1Pod | None:
+        """The pod of an earlier try; one whose node is lost is taken out of the API, which nobody else does."""
+        pod = super().find_pod(namespace, context, exclude_checked=exclude_checked)
+        if pod is None or not is_lost(pod):
+            return pod
+        self.log.warning("Pod %s is given up: its node %s is lost", pod.metadata.name, pod.spec.node_name)
+        self.client.delete_namespaced_pod(
+            pod.metadata.name,
+            namespace,
+            grace_period_seconds=0,
+            body={"preconditions": {"uid": pod.metadata.uid}},
+        )
+        return None
+
+    def invoke_defer_method(self, last_log_time: DateTime | None = None) -> None:
+        """Wait by our trigger, with the arguments of the provider's."""
+        try:
+            super().invoke_defer_method(last_log_time)
+        except TaskDeferred as waiting:
+            waiting.trigger = PodTrigger(**waiting.trigger.serialize()[1])
+            raise
 
     def convert_config_file_to_dict(self) -> None:
         """Keep the kubeconfig out of the trigger's arguments, which Airflow's REST API shows to every reader.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,10 +13,10 @@ from infra_ops.clients.retries import Patience
 from infra_ops.clients.ssh import Machine
 from infra_ops.models.inventory import Inventory, Node
 from infra_ops.models.problems import Problem
+from infra_ops.operations.waiting import asked_until
 
 START_SECONDS = 300  # a Pi takes tens of seconds, and its API some more to be in step
 RESTART_SECONDS = 120
-PAUSE = 1.0
 # Performs one effect of a step: what is written in a few words, and the call that writes it.
 Write = Callable[[str, Callable[[], Any]], Any]
 # Says what a server lacks to serve as before, "" for nothing; may raise ClusterError.
@@ -80,10 +79,7 @@ class Servers:
 
     def health_after_restarts(self) -> dict[str, bool]:
         """The same, once a restart that somebody asked for has had its time: a run may begin while one is under way."""
-        deadline = time.monotonic() + RESTART_SECONDS
-        while not all((found := self.health()).values()) and time.monotonic() < deadline:
-            time.sleep(PAUSE)
-        return found
+        return asked_until(lambda found: all(found.values()), self.health, RESTART_SECONDS)
 
 
 def own_address(node: Node) -> str:
@@ -115,17 +111,15 @@ def refuse_lost_quorum(servers: Servers, name: str) -> None:
 
 def wait_until_it_serves(servers: Servers, name: str, lacks: Lacks, seconds: float = START_SECONDS) -> None:
     """Returns when the server lacks nothing. Raises NotBack."""
-    deadline = time.monotonic() + seconds
-    while True:
+
+    def missing() -> str:
         try:
-            missing = lacks(servers, name)
+            return lacks(servers, name)
         except ClusterError as error:
-            missing = str(error)
-        if not missing:
-            return
-        if time.monotonic() > deadline:
-            raise NotBack(f"{name} does not serve {seconds:.0f} s after its restart: {missing}.")
-        time.sleep(PAUSE)
+            return str(error)
+
+    if why := asked_until(lambda missing: not missing, missing, seconds):
+        raise NotBack(f"{name} does not serve {seconds:.0f} s after its restart: {why}.")
 
 
 def equal_secrets(servers: Servers, name: str) -> str:

@@ -14,8 +14,9 @@ from kubernetes.client import ApiException, CoordinationV1Api, CoreV1Api
 from kubernetes.client.rest import RESTClientObject
 from urllib3.exceptions import HTTPError
 
+from lab.controllers.evictions import Patience, bears
 from lab.controllers.nodelifecycle import Heartbeats
-from tests.lab.controllers.conftest import GRACE, OwnServer, eventually
+from tests.lab.controllers.conftest import GRACE, OwnServer, eventually, is_gone
 from tests.lab.servers import ApiServer
 
 OWN_TAINT = {"key": "example.com/mine", "effect": "NoSchedule"}
@@ -112,11 +113,22 @@ def test_the_lease_alone_keeps_a_node_alive(core: CoreV1Api, node: str) -> None:
     core.delete_node(silent)
 
 
-def test_pods_of_a_silent_node_are_not_ready(core: CoreV1Api, node: str) -> None:
+def make_pods(core: CoreV1Api, node: str, **tolerations: list[dict[str, Any]]) -> None:
+    """Pods on the node, by name, in a namespace of its name."""
     core.create_namespace({"metadata": {"name": node}})
     eventually(lambda: core.read_namespaced_service_account("default", node))
-    spec = {"nodeName": node, "containers": [{"name": "c", "image": "pause"}], "automountServiceAccountToken": False}
-    core.create_namespaced_pod(node, {"metadata": {"name": "pod"}, "spec": spec})
+    for name, borne in tolerations.items():
+        spec = {
+            "nodeName": node,
+            "containers": [{"name": "c", "image": "pause"}],
+            "automountServiceAccountToken": False,
+            "tolerations": borne,
+        }
+        core.create_namespaced_pod(node, {"metadata": {"name": name}, "spec": spec})
+
+
+def test_pods_of_a_silent_node_are_not_ready(core: CoreV1Api, node: str) -> None:
+    make_pods(core, node, pod=[])
     status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
     core.patch_namespaced_pod_status("pod", node, {"status": status})
 
@@ -126,6 +138,55 @@ def test_pods_of_a_silent_node_are_not_ready(core: CoreV1Api, node: str) -> None
     eventually(lambda: condition().status == "False")
     assert condition().reason == "NodeNotReady"
     core.delete_namespaced_pod("pod", node, grace_period_seconds=0)
+
+
+def test_pods_that_do_not_bear_a_lost_node_are_deleted_but_stay_in_the_api(core: CoreV1Api, node: str) -> None:
+    """Nobody but its kubelet, or who asks for no grace, takes a pod out of the API."""
+    unreachable = {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute"}
+    make_pods(core, node, patient=[unreachable | {"tolerationSeconds": 1}], usual=[], faithful=[unreachable])
+
+    def pod(name: str) -> Any:
+        return core.read_namespaced_pod(name, node)
+
+    eventually(lambda: pod("patient").metadata.deletion_timestamp)
+    condition = next(each for each in pod("patient").status.conditions if each.type == "DisruptionTarget")
+    assert (condition.status, condition.reason) == ("True", "DeletionByTaintManager")
+    time.sleep(2)
+    assert pod("patient").metadata.deletion_timestamp
+    assert pod("usual").metadata.deletion_timestamp is None  # admission lets it bear the node for five minutes
+    assert pod("faithful").metadata.deletion_timestamp is None
+    for name in ("patient", "usual", "faithful"):
+        core.delete_namespaced_pod(name, node, grace_period_seconds=0)
+    eventually(lambda: is_gone(lambda: pod("patient")))
+
+
+def test_patience_starts_anew_when_the_node_has_come_back() -> None:
+    pod = {"metadata": {"uid": "u"}, "spec": {"tolerations": [{"operator": "Exists", "tolerationSeconds": 120}]}}
+    lost = [{"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}]
+    patience = Patience()
+    assert not patience.is_over(pod, lost, now=0)
+    assert not patience.is_over(pod, lost, now=119)
+    assert not patience.is_over(pod, [], now=120)
+    assert not patience.is_over(pod, lost, now=121)
+    assert not patience.is_over(pod, lost, now=240)
+    assert patience.is_over(pod, lost, now=241)
+
+
+@pytest.mark.parametrize(
+    ("tolerations", "seconds"),
+    [
+        ([], 0),
+        ([{"key": "a", "operator": "Exists"}], 0),  # the other taint is not borne
+        ([{"operator": "Exists"}], None),
+        ([{"operator": "Exists", "tolerationSeconds": -3}], 0),
+        ([{"key": "a", "operator": "Exists", "tolerationSeconds": 5}, {"key": "b", "value": "x"}], 5),
+        ([{"key": "a", "operator": "Exists", "effect": "NoSchedule"}, {"key": "b", "value": "x"}], 0),
+        ([{"operator": "Exists", "tolerationSeconds": 9}, {"key": "b", "value": "x", "tolerationSeconds": 4}], 4),
+    ],
+)
+def test_how_long_taints_are_borne(tolerations: list[dict[str, Any]], seconds: float | None) -> None:
+    taints = [{"key": "a", "effect": "NoExecute"}, {"key": "b", "value": "x", "effect": "NoExecute"}]
+    assert bears(tolerations, taints) == seconds
 
 
 def test_a_node_that_says_it_is_not_ready_is_tainted_so(core: CoreV1Api, node: str) -> None:

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock
+from unittest.mock import AsyncMock, MagicMock
 
 import pytest
+from aiohttp import ClientConnectionError
 from airflow.exceptions import AirflowException, TaskDeferred
-from kubernetes.client import ApiClient, ApiException, V1ObjectMeta, V1Pod, V1PodStatus
+from airflow.utils.module_loading import import_string
+from kubernetes.client import (
+    ApiClient,
+    ApiException,
+    V1ContainerState,
+    V1ContainerStateTerminated,
+    V1ContainerStatus,
+    V1ObjectMeta,
+    V1Pod,
+    V1PodSpec,
+    V1PodStatus,
+)
+from kubernetes_asyncio.client import ApiException as AsyncApiException
 from urllib3.exceptions import MaxRetryError
 
+from infra_ops.airflow.pod_trigger import PodTrigger
 from infra_ops.airflow.restricted_pod import RestrictedPod
 from infra_ops.airflow.tool_pod import TEMPLATES, ToolPod
 
@@ -130,6 +146,82 @@ def test_a_second_try_takes_up_the_pod_that_still_runs(start: Callable[[], TaskD
     waiting = start()
     api.create_namespaced_pod.assert_not_called()
     assert waiting.trigger.serialize()[1]["pod_name"] == "pod-1"
+
+
+def deleted(ago: timedelta) -> V1Pod:
+    """The pod of an earlier try, whose grace ended that long ago."""
+    metadata = V1ObjectMeta(
+        name="pod-1",
+        namespace="infra-ops",
+        uid="u-1",
+        labels={"try_number": "1"},
+        deletion_timestamp=datetime.now(UTC) - ago,
+    )
+    return V1Pod(metadata=metadata, spec=V1PodSpec(containers=[], node_name="rpi-5"))
+
+
+def test_a_pod_whose_node_is_lost_makes_room_for_a_new_one(start: Callable[[], TaskDeferred], api: MagicMock) -> None:
+    """Kubernetes keeps it until the node is back, so nothing would ever be known of it."""
+    api.list_namespaced_pod.return_value.items = [deleted(timedelta(minutes=1))]
+    start()
+    gone = api.delete_namespaced_pod.call_args
+    assert gone.args == ("pod-1", "infra-ops")
+    assert gone.kwargs == {"grace_period_seconds": 0, "body": {"preconditions": {"uid": "u-1"}}}
+    assert created(api)["metadata"]["labels"]["dag_id"] == "ground_check"
+
+
+def test_a_pod_that_is_just_ending_is_waited_for(start: Callable[[], TaskDeferred], api: MagicMock) -> None:
+    api.list_namespaced_pod.return_value.items = [deleted(timedelta(seconds=5))]
+    assert start().trigger.serialize()[1]["pod_name"] == "pod-1"
+    api.delete_namespaced_pod.assert_not_called()
+
+
+def waiting_with(answers: list[Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the trigger says, whose looks at the pod get these answers."""
+    monkeypatch.setattr("infra_ops.airflow.pod_trigger.PAUSE", 0)
+    trigger = PodTrigger(
+        pod_name="pod-1", pod_namespace="infra-ops", trigger_start_time=datetime.now(UTC), base_container_name="base"
+    )
+    trigger.hook = MagicMock(get_pod=AsyncMock(side_effect=answers))
+
+    async def first() -> Any:
+        return await anext(trigger.run())
+
+    event: dict[str, Any] = asyncio.run(first()).payload
+    return event
+
+
+def ended() -> V1Pod:
+    state = V1ContainerState(terminated=V1ContainerStateTerminated(exit_code=0))
+    status = V1ContainerStatus(name="base", image="", image_id="", ready=False, restart_count=0, state=state)
+    return V1Pod(metadata=V1ObjectMeta(), status=V1PodStatus(phase="Succeeded", container_statuses=[status]))
+
+
+def test_the_wait_bears_an_api_server_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Far longer than the provider's trigger, which gives up at the third failure."""
+    away = [ClientConnectionError("refused"), AsyncApiException(status=503), TimeoutError()] * 5
+    assert waiting_with([*away, ended()], monkeypatch)["status"] == "success"
+
+
+def test_the_wait_ends_at_once_when_the_pod_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    event = waiting_with([AsyncApiException(status=404, reason="Not Found")], monkeypatch)
+    assert event["status"] == "error"
+    assert "404" in event["message"]
+
+
+def test_the_wait_ends_when_the_node_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    event = waiting_with([deleted(timedelta(minutes=1))], monkeypatch)
+    assert (event["status"], event["message"]) == (
+        "error",
+        "its node rpi-5 is lost; the next try runs on another one",
+    )
+
+
+def test_the_triggerer_finds_our_trigger_with_all_its_arguments(start: Callable[[], TaskDeferred]) -> None:
+    path, arguments = start().trigger.serialize()
+    again = import_string(path)(**arguments)
+    assert type(again) is PodTrigger
+    assert again.serialize() == (path, arguments)
 
 
 def test_a_refused_pod_fails_with_the_servers_words(api: MagicMock, context: dict[str, Any]) -> None:

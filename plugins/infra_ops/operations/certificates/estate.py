@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 
 from infra_ops.checks.certificates import TIME_TO_START
@@ -15,8 +14,7 @@ from infra_ops.models.certificates import Certificate, Issued, NodeCertificates,
 from infra_ops.models.inventory import Inventory
 from infra_ops.models.problems import Problem
 from infra_ops.operations.servers import Servers
-
-PAUSE = 1.0
+from infra_ops.operations.waiting import asked_until
 
 
 class Estate:
@@ -41,14 +39,7 @@ class Estate:
 
     def seen_through_a_start(self, name: str, patience: timedelta = TIME_TO_START) -> NodeCertificates:
         """The same when K3s may be starting there: silence is borne for some minutes."""
-        deadline = time.monotonic() + patience.total_seconds()
-        while True:
-            try:
-                return self.seen(name)
-            except Problem:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(PAUSE)
+        return asked_until(lambda _: True, lambda: self.seen(name), patience.total_seconds(), bearing=(Problem,))
 
     def all(self) -> dict[str, NodeCertificates | Unseen]:
         """Those of every node, as far as it answers."""

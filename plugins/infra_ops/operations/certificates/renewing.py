@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from infra_ops.checks.certificates import TIME_TO_START, first_to_end, is_due, not_renewed, renewed_by_a_start_since
 from infra_ops.clients.effects import Effects
+from infra_ops.models.certificates import NodeCertificates
 from infra_ops.models.plans import Step
 from infra_ops.models.problems import Refusal
 from infra_ops.operations.actions import Action
 from infra_ops.operations.certificates.estate import Estate
 from infra_ops.operations.servers import ready, restart, start_again
-
-PAUSE = 1.0
+from infra_ops.operations.waiting import asked_until
 
 
 class NotRenewed(Refusal):
@@ -55,8 +54,10 @@ def _renew(estate: Estate, name: str, effects: Effects, step: str) -> None:
 
 def _wait_until_renewed(estate: Estate, name: str, patience: timedelta = TIME_TO_START) -> None:
     """An agent's unit counts as started before it has fetched its certificates. Raises NotRenewed."""
-    deadline = time.monotonic() + patience.total_seconds()
-    while is_due(found := estate.seen_through_a_start(name), datetime.now(UTC)):
-        if time.monotonic() > deadline:
-            raise NotRenewed(f"K3s was restarted on {name} and did not renew {first_to_end(found.leaves).name}.")
-        time.sleep(PAUSE)
+
+    def is_renewed(found: NodeCertificates) -> bool:
+        return not is_due(found, datetime.now(UTC))
+
+    found = asked_until(is_renewed, lambda: estate.seen_through_a_start(name), patience.total_seconds())
+    if not is_renewed(found):
+        raise NotRenewed(f"K3s was restarted on {name} and did not renew {first_to_end(found.leaves).name}.")

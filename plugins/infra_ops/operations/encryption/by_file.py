@@ -36,7 +36,7 @@ class ByFile(Road[Way]):
 
     def sound(self) -> list[Outcome]:
         seen = {name: self.estate.seen(name) for name in self.estate.servers.names}
-        states = {name: self.estate.judge(each) for name, each in seen.items()}
+        states = self.estate.judged(seen)
         files = {name: each.file.sha256 for name, each in seen.items() if each.file}
         return self.judge().sound(states, files)
 

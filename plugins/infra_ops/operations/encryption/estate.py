@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Mapping
 
 from infra_ops.checks import encryption as checks
 from infra_ops.clients.kubernetes import ClusterError
@@ -22,10 +20,9 @@ from infra_ops.models.problems import Problem, Refusal
 from infra_ops.models.servers import Encrypting
 from infra_ops.operations.encryption.keys import Keys
 from infra_ops.operations.servers import Servers, Write, equal_secrets, restart, wait_until_it_serves
+from infra_ops.operations.waiting import asked_until
 
 LOAD_SECONDS = 150  # a server looks for a changed file once a minute
-PAUSE = 1.0
-Seen = TypeVar("Seen")
 
 
 class NotInForce(Problem):
@@ -66,8 +63,10 @@ class Estate:
 
     def _settled(self, server: str) -> Encrypting:
         """What there is on a server when it has taken its file over, or has had the time for it."""
-        return _asked_until(
-            lambda seen: not checks.loading(seen) and not checks.is_awaited(seen), lambda: self.glance(server)
+        return asked_until(
+            lambda seen: not checks.loading(seen) and not checks.is_awaited(seen),
+            lambda: self.glance(server),
+            LOAD_SECONDS,
         )
 
     def list_of(self, server: str) -> Providers | str:
@@ -75,11 +74,16 @@ class Estate:
         return self.judge(self.seen(server))
 
     def judge(self, seen: Encrypting) -> Providers | str:
-        return checks.in_force(seen, checks.known_lists(self.keys.all()), facts.FILE)
+        return self.judged({seen.server: seen})[seen.server]
+
+    def judged(self, seen: Mapping[str, Encrypting]) -> dict[str, Providers | str]:
+        """The list in force on each server; a text for what is none of ours."""
+        known = checks.known_lists(self.keys.all())
+        return {server: checks.in_force(each, known, facts.FILE) for server, each in seen.items()}
 
     def lists(self) -> dict[str, Providers | str]:
         """Those of all servers."""
-        return {server: self.list_of(server) for server in self.servers.names}
+        return self.judged({server: self.seen(server) for server in self.servers.names})
 
     def versions(self) -> dict[str, str]:
         """What K3s is installed on each server; a restart starts it."""
@@ -130,7 +134,7 @@ class Estate:
             restart(self.servers, server, math.floor(seen.unit.started) + 1, write)
         elif not new:  # it may have failed to start with the list, which systemd now tries without it
             wait_until_it_serves(self.servers, server, equal_secrets)
-        if _asked_until(lambda state: state == new, lambda: self.list_of(server)) != new:
+        if asked_until(lambda state: state == new, lambda: self.list_of(server), LOAD_SECONDS) != new:
             raise NotInForce(f"{server} runs, but does not work by the list {words(new)}: look at its journal.")
         if not new:
             self._withdraw(server, "absent", write)
@@ -141,21 +145,13 @@ class Estate:
         write(f"take {what} away from {server}", lambda: self.servers.ansible.play(play, server, {"state": state}))
 
     def _refuse_unsafe(self, server: str, new: Providers) -> None:
+        # What the server itself is about to lose need not be in force, or be taken over ever.
+        seen = {name: self.glance(name) if name == server else self.seen(name) for name in self.servers.names}
         others: dict[str, Providers] = {}
-        for name in self.servers.names:
-            # What the server itself is about to lose need not be in force, or be taken over ever.
-            state = self.judge(self.glance(server)) if name == server else self.list_of(name)
+        for name, state in self.judged(seen).items():
             if isinstance(state, str):
                 raise Unsafe(f"{server} is left alone, because {name} is not understood: {shown(state)}.")
             if name != server:
                 others[name] = state
         if why := checks.unsafe(new, others, self.used()):
             raise Unsafe(f"{server} is not given the list {words(new)}: {why}.")
-
-
-def _asked_until(is_good: Callable[[Seen], bool], ask: Callable[[], Seen]) -> Seen:
-    """The first good answer, or the last one when a changed file has had its time."""
-    deadline = time.monotonic() + LOAD_SECONDS
-    while not is_good(answer := ask()) and time.monotonic() < deadline:
-        time.sleep(PAUSE)
-    return answer

@@ -14,6 +14,7 @@ from infra_ops.models.problems import Problem
 from infra_ops.models.store import Rehearsal
 from infra_ops.operations.store.copies import Copies, Copy
 from infra_ops.operations.store.parts import Part, Write
+from infra_ops.operations.waiting import asked_until
 
 SCRATCH = f"/apis/apps/v1/namespaces/{facts.NAMESPACE}/statefulsets/openbao-scratch"
 IDENTITY = "infra-ops-backups"
@@ -103,10 +104,6 @@ def _holds(cluster: Deployer, run: str, mount: str) -> bool:
 
 def _wait(question: Callable[[], Answer | None], seconds: float, what: str) -> Answer:
     """The first answer that is true. Raises TooSlow."""
-    deadline = time.monotonic() + seconds
-    while True:
-        if answer := question():
-            return answer
-        if time.monotonic() > deadline:
-            raise TooSlow(f"The scratch store did not {what} within {seconds:.0f} s; look at its pod and log.")
-        time.sleep(0.5)
+    if answer := asked_until(bool, question, seconds):
+        return answer
+    raise TooSlow(f"The scratch store did not {what} within {seconds:.0f} s; look at its pod and log.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from infra_ops.clients.openbao import OpenBao
 from infra_ops.clients.vault import StoreError
 from infra_ops.operations.store.parts import Part, Store, Write
+from infra_ops.operations.waiting import asked_until
 from infra_ops.shipped import MANIFESTS
 
 SECONDS = 30
@@ -103,16 +103,7 @@ def _mount(store: Store, mount: str) -> Part:
 
 def _wait_for_mount(store: OpenBao, mount: str) -> None:
     """A new mount refuses requests for about a second."""
-    deadline = time.monotonic() + SECONDS
-    while True:
-        try:
-            store.read(f"{mount}/config")
-        except StoreError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-        else:
-            return
+    asked_until(lambda _: True, lambda: store.read(f"{mount}/config"), SECONDS, bearing=(StoreError,))
 
 
 def _app_role_login(store: Store) -> Part:
