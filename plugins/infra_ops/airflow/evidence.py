@@ -34,8 +34,9 @@ def store() -> Evidence:
     """The newest outcomes, in the cluster. Imports the Kubernetes client: call it in a task only."""
     from infra_ops.clients.evidence import Evidence
     from infra_ops.clients.kubernetes import Cluster
+    from infra_ops.clients.retries import Patience
 
-    return Evidence(Cluster(), origin())
+    return Evidence(Cluster(patience=Patience.through_a_restart()), origin())
 
 
 def latest(check: str, subject: str) -> Outcome | None:

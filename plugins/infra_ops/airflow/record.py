@@ -33,8 +33,10 @@ class Record(BaseOperator):
         from infra_ops.clients.journal import RunJournal
         from infra_ops.clients.kubernetes import Cluster
         from infra_ops.clients.lease import ChangeLease
+        from infra_ops.clients.retries import Patience
 
-        instance, run, cluster = context["ti"], run_name(context), Cluster()
+        instance, run = context["ti"], run_name(context)
+        cluster = Cluster(patience=Patience.through_a_restart())
         mode = instance.xcom_pull(task_ids="preflight", key="mode")
         plan = instance.xcom_pull(task_ids="plan", key="plan")
         outcomes = self._outcomes(context)

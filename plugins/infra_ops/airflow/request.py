@@ -31,8 +31,11 @@ def take_lease(context: Context) -> None:
     """Makes this run the one that may change things. Raises ChangeInProgress when another one is at it."""
     from infra_ops.clients.kubernetes import Cluster
     from infra_ops.clients.lease import ChangeLease
+    from infra_ops.clients.retries import Patience
 
-    ChangeLease(Cluster(), run_name(context)).acquire(lambda run: has_ended(context["ti"], run))
+    ChangeLease(Cluster(patience=Patience.through_a_restart()), run_name(context)).acquire(
+        lambda run: has_ended(context["ti"], run)
+    )
 
 
 def take_outcomes(context: Context, answer: dict[str, Any]) -> list[Outcome]:

@@ -1,0 +1,84 @@
+"""Encryption in the whole lab, while what it runs on goes away: the API for two minutes, and the node of its pod."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.lab.encryption.stage import writers
+from tests.lab.end_to_end.airflow import Airflow
+from tests.lab.end_to_end.conftest import Lab, running, wait_until
+from tests.lab.servers_of_k3s import SERVERS
+
+NAMESPACE = "infra-ops-hardening"
+AWAY_SECONDS = 120
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with running(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
+
+
+def apply(airflow: Airflow, **params: Any) -> str:
+    """A run that applies what another one has planned."""
+    planned = airflow.trigger(**params)
+    assert airflow.wait(planned) == "success", airflow.tasks(planned)
+    return airflow.trigger(mode="apply", plan_id=airflow.xcom(planned, "plan", "plan")["id"], **params)
+
+
+def pods_of(lab: Lab, task: str) -> list[dict[str, Any]]:
+    """The tool pods of a task that work."""
+    found = json.loads(lab.kubectl("get", "pods", "-n", NAMESPACE, "-l", f"task_id={task}", "-o", "json"))["items"]
+    return [pod for pod in found if pod["status"].get("phase") == "Running"]
+
+
+def working(airflow: Airflow, lab: Lab, run: str, task: str) -> dict[str, Any]:
+    """The pod of a task, as soon as it works."""
+
+    def is_there() -> bool:
+        assert airflow.state(run) != "failed", airflow.tasks(run)
+        return bool(pods_of(lab, task))
+
+    wait_until(is_there, f"a pod of {task} works", 600)
+    return pods_of(lab, task)[0]
+
+
+def tries(airflow: Airflow, run: str) -> dict[str, int]:
+    found = airflow.call("GET", f"{airflow.runs}/{run}/taskInstances?limit=100")["task_instances"]
+    return {task["task_id"]: task["try_number"] for task in found if task["try_number"]}
+
+
+@pytest.mark.timeout(2400)
+def test_the_api_is_away_for_two_minutes(lab: Lab) -> None:
+    airflow = Airflow(lab.state, "secrets_encryption")
+    run = apply(airflow)
+    working(airflow, lab, run, "introduce")
+    lab.do("stop", "apiserver")
+    time.sleep(AWAY_SECONDS)
+    lab.do("start", "apiserver")
+    assert airflow.wait(run, seconds=1800) == "success", airflow.tasks(run)
+    assert set(writers(lab.root / "data/apiserver/state.db")) == {"secretbox:key1"}
+    print(f"\nAPI away for {AWAY_SECONDS} s: {tries(airflow, run)}")
+
+
+@pytest.mark.timeout(2400)
+def test_the_node_of_the_pod_is_lost(lab: Lab) -> None:
+    """It stays off until the run has ended: Kubernetes never learns what became of that pod."""
+    airflow = Airflow(lab.state, "secrets_encryption")
+    for server in SERVERS:
+        lab.kubectl("cordon", server)  # a server that is off lets nobody encrypt; pods go to the others
+    run = apply(airflow, force=True)
+    node = working(airflow, lab, run, "introduce")["spec"]["nodeName"]
+    lab.do("stop", node)
+    try:
+        assert airflow.wait(run, seconds=1800) == "success", airflow.tasks(run)
+    finally:
+        lab.do("start", node)
+    assert set(writers(lab.root / "data/apiserver/state.db")) == {"secretbox:key2"}
+    assert tries(airflow, run)["introduce"] > 1
+    print(f"\n{node} lost: {tries(airflow, run)}")
