@@ -33,9 +33,8 @@ def take_lease(context: Context) -> None:
     from infra_ops.clients.lease import ChangeLease
     from infra_ops.clients.retries import Patience
 
-    ChangeLease(Cluster(patience=Patience.through_a_restart()), run_name(context)).acquire(
-        lambda run: has_ended(context["ti"], run)
-    )
+    cluster = Cluster(patience=Patience.through_a_restart())
+    ChangeLease(cluster, run_name(context)).acquire(lambda run: has_ended(context["ti"], run))
 
 
 def take_outcomes(context: Context, answer: dict[str, Any]) -> list[Outcome]:
