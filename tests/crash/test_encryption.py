@@ -1,16 +1,18 @@
-"""Encryption that is killed at every effect, after every Ansible task and after every SSH command, and run again."""
+"""Encryption that is killed at every effect, after every Ansible task and after everything that it does by SSH, and run
+again: enabled, rotated and disabled."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra_ops.clients.ssh import Answer, Machine
+from infra_ops.clients.effects import Effects
+from infra_ops.clients.ssh import Answer, Files, Machine
 from infra_ops.models.outcomes import State
 from infra_ops.models.problems import Problem
 from tests.lab.encryption.conftest import lab as lab
@@ -20,54 +22,65 @@ from tests.lab.servers_of_k3s import SERVERS
 from tests.lab.store.dying import Death, Dying, Killed
 
 CALLBACKS = Path(__file__).with_name("callbacks")
+PARAMS: dict[str, dict[str, Any]] = {"enable": {}, "rotate": {"force": True}, "disable": {"disable": True}}
+# Each as an undisturbed run leaves it: the lists of the servers, what Secrets are written with, the keys in the store.
+ENDS: dict[str, tuple[str, str, list[str]]] = {
+    "enable": ("key1, identity", "secretbox:key1", ["key1"]),
+    "rotate": ("key2, identity", "secretbox:key2", ["key1", "key2"]),
+    "disable": ("", "plain", ["key1"]),
+}
+# Tasks on a server. Enabling: 4 write, 2 restart. Rotating: the 4 that write. Disabling: those, 2 that restart and 2
+# that withdraw. Whoever comes again finds the restart done and waits for nothing.
+TASKS = {"enable": 6, "rotate": 4, "disable": 8}
+SFTP = ("make_private_folder", "write_private", "rename")
+pytestmark = pytest.mark.timeout(3600)
 
 
-def run_dying(stage: Stage, **params: Any) -> list[Death]:  # noqa: F811
-    """One wish that dies twice at every effect, until it comes to its end; where it died.
+@pytest.fixture(params=PARAMS)
+def wish(request: pytest.FixtureRequest, stage: Stage) -> str:  # noqa: F811
+    """What is wished for, where everything is ready for it."""
+    stage.make_secrets(10)
+    if request.param != "enable":
+        stage.run()
+    return str(request.param)
 
-    Each death is followed by a new run, with a plan of its own: nothing is remembered but the world. A rotation that
-    has made its key is ended by any run; to wish for it again would be to wish for one more.
+
+def disturbed(stage: Stage, wish: str, effects: Callable[[], Effects | None] = lambda: None) -> int:  # noqa: F811
+    """Run until a run comes to its end; how often one did not.
+
+    Each has a plan of its own: nothing is remembered but the world. A rotation that has made its key is ended by any
+    run; to wish for it again would be to wish for one more.
     """
-    deaths: list[Death] = []
-    known = len(stage.keys())
-    while True:
+    params, known = dict(PARAMS[wish]), len(stage.keys())
+    for failed in range(200):
         try:
-            plan = stage.run(Dying(stage, deaths), **params)
-        except Killed:
+            plan = stage.run(effects(), **params)
+            outcomes = stage.verify(plan, **params) if plan.steps else stage.operation(**params).standing()
+        except (Killed, Problem) as death:
+            stage.said.append(f"{type(death).__name__}: {death}")
             if len(stage.keys()) > known:
                 params.pop("force", None)
             continue
-        outcomes = stage.verify(plan, **params) if plan.steps else stage.operation(**params).standing()
         assert {outcome.state for outcome in outcomes} == {State.PASS}, bad(outcomes)
-        return deaths
+        return failed
+    raise AssertionError(f"it never ends: {stage.said[-3:]}")
 
 
-def expected(key: str, keys: list[str]) -> dict[str, Any]:
-    return {"lists": dict.fromkeys(SERVERS, f"{key}, identity"), "keys": keys, "left to do": []}
-
-
-def test_killed_at_every_effect_it_ends_as_an_undisturbed_run(stage: Stage) -> None:  # noqa: F811
-    stage.make_secrets(10)
-    deaths = run_dying(stage)
+def assert_ended(stage: Stage, wish: str) -> None:  # noqa: F811
+    listed, written, keys = ENDS[wish]
     found = stage.end_state()
-    assert set(found["raw"]) == {"secretbox:key1"}
-    assert found | expected("key1", ["key1"]) == found
-    print(f"\nenable: {len(deaths)} points, 0 divergences")
+    assert found["lists"] == dict.fromkeys(SERVERS, listed)
+    assert set(found["raw"]) == {written}
+    assert found["keys"] == keys
+    assert all(found["answers"].values())
+    assert stage.plan(disable=wish == "disable").steps == ()
 
 
-def test_killed_at_every_effect_of_the_way_on_and_back(stage: Stage) -> None:  # noqa: F811
-    """Rotated, then disabled, each as an undisturbed run leaves it."""
-    stage.make_secrets(10)
-    stage.run()
-    rotating = run_dying(stage, force=True)
-    found = stage.end_state()
-    assert set(found["raw"]) == {"secretbox:key2"}
-    assert found | expected("key2", ["key1", "key2"]) == found
-    disabling = run_dying(stage, disable=True)
-    assert set(stage.raw()) == {"plain"}
-    assert stage.lists() == dict.fromkeys(SERVERS, "")
-    assert stage.plan(disable=True).steps == ()
-    print(f"\nrotate: {len(rotating)} points, disable: {len(disabling)} points, 0 divergences")
+def test_killed_at_every_effect_it_ends_as_an_undisturbed_run(stage: Stage, wish: str) -> None:  # noqa: F811
+    deaths: list[Death] = []
+    assert disturbed(stage, wish, lambda: Dying(stage, deaths)) == len(deaths)
+    assert_ended(stage, wish)
+    print(f"\n{wish}: {len(deaths)} points, 0 divergences")
 
 
 def test_killed_at_every_effect_of_taking_it_back(stage: Stage) -> None:  # noqa: F811
@@ -87,36 +100,57 @@ def test_killed_at_every_effect_of_taking_it_back(stage: Stage) -> None:  # noqa
     print(f"\nundo: {len(deaths)} points, 0 divergences")
 
 
-def test_killed_after_every_ssh_command_it_ends_as_an_undisturbed_run(stage: Stage) -> None:  # noqa: F811
-    """Each process dies after the first command after which none has died; those that differ in numbers are one."""
-    stage.make_secrets(10)
+@pytest.fixture
+def dying_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """It dies after each call by SSH or SFTP after which none has died; those that differ in numbers are one."""
     deaths: list[str] = []
-    ask = Machine.ask
+
+    def die(call: str) -> None:
+        if (death := re.sub("[0-9]+", "N", call)) not in deaths:
+            deaths.append(death)
+            raise Killed
+
+    ask, stream = Machine.ask, Machine.stream
 
     def ask_and_die(machine: Machine, *command: str, **more: Any) -> Answer:
         answer = ask(machine, *command, **more)
-        death = f"{machine.name}: {re.sub('[0-9]+', 'N', shlex.join(command))}"
-        if death not in deaths:
-            deaths.append(death)
-            raise Killed
+        die(f"{machine.name}: {shlex.join(command)}")
         return answer
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Machine, "ask", ask_and_die)
-        while True:
-            try:
-                stage.run()
-            except Killed:
-                continue
-            break
-    found = stage.end_state()
-    assert set(found["raw"]) == {"secretbox:key1"}
-    assert found | expected("key1", ["key1"]) == found
-    print(f"\nenable: {len(deaths)} SSH commands, 0 divergences")
+    def stream_and_die(machine: Machine, *command: str, **more: Any) -> Iterator[bytes]:
+        yield from stream(machine, *command, **more)
+        die(f"{machine.name}: {shlex.join(command)}")
+
+    def deadly(name: str) -> Callable[..., None]:
+        call = getattr(Files, name)
+
+        def call_and_die(files: Files, path: str, *rest: Any) -> None:
+            call(files, path, *rest)
+            die(f"SFTP: {name} {path}")
+
+        return call_and_die
+
+    monkeypatch.setattr(Machine, "ask", ask_and_die)
+    monkeypatch.setattr(Machine, "stream", stream_and_die)
+    for name in SFTP:
+        monkeypatch.setattr(Files, name, deadly(name))
+    return deaths
+
+
+def test_killed_after_every_call_by_ssh_it_ends_as_an_undisturbed_run(
+    stage: Stage,  # noqa: F811
+    wish: str,
+    dying_calls: list[str],
+) -> None:
+    assert disturbed(stage, wish) == len(dying_calls)
+    assert_ended(stage, wish)
+    of = {name: sum(name in death for death in dying_calls) for name in SFTP}
+    assert wish == "disable" or all(of.values()), of
+    print(f"\n{wish}: {len(dying_calls)} calls by SSH, 0 divergences ({of})")
 
 
 @pytest.fixture
-def dying_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def dying_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     deaths = tmp_path / "deaths"
     monkeypatch.setenv("ANSIBLE_CALLBACK_PLUGINS", str(CALLBACKS))
     monkeypatch.setenv("ANSIBLE_CALLBACKS_ENABLED", "dying")
@@ -124,19 +158,13 @@ def dying_tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     return deaths
 
 
-def test_killed_after_every_ansible_task_it_ends_as_an_undisturbed_run(stage: Stage, dying_tasks: Path) -> None:  # noqa: F811
-    stage.make_secrets(10)
-    for _ in range(60):
-        try:
-            stage.run()
-        except Problem as problem:
-            stage.said.append(str(problem))
-        else:
-            break
-    found = stage.end_state()
-    assert set(found["raw"]) == {"secretbox:key1"}
-    assert found | expected("key1", ["key1"]) == found
+def test_killed_after_every_ansible_task_it_ends_as_an_undisturbed_run(
+    stage: Stage,  # noqa: F811
+    wish: str,
+    dying_tasks: Path,
+) -> None:
+    disturbed(stage, wish)
+    assert_ended(stage, wish)
     deaths = dying_tasks.read_text().splitlines()
-    # Writing: 4 tasks a server. Restarting: 2; whoever comes again finds the restart done and waits for nothing.
-    assert len(deaths) == 6 * len(SERVERS)
-    print(f"\nenable: {len(deaths)} Ansible tasks, 0 divergences")
+    assert len(deaths) == TASKS[wish] * len(SERVERS), deaths
+    print(f"\n{wish}: {len(deaths)} Ansible tasks, 0 divergences")

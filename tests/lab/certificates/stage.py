@@ -82,6 +82,11 @@ class Stage:
         units = {name: "k3s" if name in SERVERS else "k3s-agent" for name in NODES}
         return {name: self.k3s.ssh(name, f"systemctl show {unit} -p MainPID").stdout for name, unit in units.items()}
 
+    def starts(self, name: str) -> int:
+        """How often K3s was started on a node, by its journal."""
+        unit = "k3s" if name in SERVERS else "k3s-agent"
+        return self.k3s.ssh(name, f"journalctl -u {unit} -n 1000 --no-pager").stdout.count(f"Starting {unit}")
+
     def wait_until_all_run(self) -> None:
         wait_until(lambda: all(self.k3s.answers(name) for name in SERVERS), 60)
         wait_until(lambda: all("inactive" not in self.processes()[name] for name in NODES), 60)

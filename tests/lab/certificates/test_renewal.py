@@ -44,43 +44,15 @@ def test_only_who_is_due_is_restarted(stage: Stage) -> None:
     assert [name for name in NODES if after[name] != before[name]] == ["rpi-2", "rpi-5"]
 
 
-def test_killed_at_every_effect_it_ends_the_same_and_restarts_nobody_twice(stage: Stage) -> None:
-    """Three deaths each: before the restart, when it was asked for, and with its answer lost."""
-    mortal = ["rpi-1", "rpi-3", "rpi-4"]
-    stage.age(79, *mortal)
-    deaths: list[tuple[str, str]] = []
-    killed = 0
-
-    def ask(name: str) -> None:
-        unit = "k3s" if name in SERVERS else "k3s-agent"
-        told = stage.k3s.ssh(name, f"sudo systemd-run --collect --on-active=1 systemctl restart {unit}")
-        assert told.returncode == 0, told.stderr
-
-    while True:
-        try:
-            stage.run(Dying(stage, deaths, ask))
-        except Killed:
-            killed += 1
-            continue
-        break
-    # After the second death the restart that was asked for is found done, so there is no third.
-    assert deaths == [(f"renew.{name}", way) for name in mortal for way in ("before", "asked")]
-    assert killed == 2 * len(mortal)
-    assert all(days >= 364 for days in stage.days_left().values())
-    starts = {name: _starts(stage, name) for name in mortal}
-    assert stage.plan().steps == ()
-    assert starts == {name: _starts(stage, name) for name in mortal}
-
-
 def test_a_lost_answer_restarts_nobody_again(stage: Stage) -> None:
     stage.age(79, "rpi-2", "rpi-4")
-    starts = {name: _starts(stage, name) for name in ("rpi-2", "rpi-4")}
+    starts = {name: stage.starts(name) for name in ("rpi-2", "rpi-4")}
     deaths = [(f"renew.{name}", way) for name in starts for way in ("before", "asked")]
     for _ in starts:
         with pytest.raises(Killed):
             stage.run(Dying(stage, deaths, lambda name: None))
     stage.run()
-    assert {name: _starts(stage, name) - before for name, before in starts.items()} == {"rpi-2": 1, "rpi-4": 1}
+    assert {name: stage.starts(name) - before for name, before in starts.items()} == {"rpi-2": 1, "rpi-4": 1}
 
 
 def test_a_server_that_is_down_has_everything_refused_before_anything(
@@ -132,11 +104,6 @@ def test_an_agent_without_power_is_unknown_and_stops_nobody(stage: Stage) -> Non
     assert [step.id for step in plan.steps] == ["renew.rpi-1"]
     assert plan.nothing_to_do[0].startswith("rpi-5 is left out: rpi-5 cannot be reached by SSH")
     assert stage.states("K035") == {**dict.fromkeys(NODES, State.PASS), "rpi-5": State.UNKNOWN}
-
-
-def _starts(stage: Stage, name: str) -> int:
-    unit = "k3s" if name in SERVERS else "k3s-agent"
-    return stage.k3s.ssh(name, f"journalctl -u {unit} -n 1000 --no-pager").stdout.count(f"Starting {unit}")
 
 
 def test_without_a_fresh_snapshot_no_server_is_restarted(stage: Stage) -> None:

@@ -6,10 +6,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from infra_ops.clients.effects import Effects
 from infra_ops.clients.kv import Kv
@@ -26,29 +25,7 @@ from infra_ops.operations.repository.vaulting import BRANCH, AnsibleVault
 from tests.lab.repository.fixture import VALUES
 from tests.lab.rotation.stage import Pages, RootVault, inventory
 
-__all__ = ["BRANCH", "Killed", "Mortal", "RootVault", "Stage"]
-Answer = TypeVar("Answer")
-
-
-class Killed(BaseException):
-    """The process is gone at this very moment."""
-
-
-class Mortal(Effects):
-    """Dies at each effect twice: before it happens, then right after. `deaths` counts them across the runs."""
-
-    def __init__(self, deaths: dict[str, int]) -> None:
-        super().__init__(Pages(), still_allowed=lambda: None)
-        self._deaths = deaths
-
-    def do(self, step: str, what: str, write: Callable[[], Answer]) -> Answer:
-        died = self._deaths.get(f"{step}: {what}", 0)
-        if died < 2:
-            self._deaths[f"{step}: {what}"] = died + 1
-            if died:
-                super().do(step, what, write)
-            raise Killed
-        return super().do(step, what, write)
+__all__ = ["BRANCH", "RootVault", "Stage"]
 
 
 @dataclass

@@ -24,7 +24,7 @@ from infra_ops.operations.repository import proposal
 from infra_ops.operations.repository.vaulting import AnsibleVault
 from infra_ops.operations.repository.workshop import Workshop
 from tests.lab.repository.fixture import PLAYBOOKS, SMALL, TREE, UNKNOWN, VALUES
-from tests.lab.repository.stage import BRANCH, Killed, Mortal, Stage
+from tests.lab.repository.stage import BRANCH, Stage
 
 GOOD = dict.fromkeys(["K030", "K032", "K033", "K034"], State.PASS)
 EVERYWHERE = [value for name, value in VALUES.items() if name != "flower_celery"]  # flowerpots are no password
@@ -73,26 +73,6 @@ def test_a_whole_repository_is_proposed_and_merged(stage: Stage, capfd: pytest.C
     outcomes = stage.scan()
     assert set(states(outcomes).values()) == {State.PASS}
     assert "0 values that still open something, 7 retired ones" in outcomes[0].seen
-
-
-@small
-@pytest.mark.timeout(1800)  # Ansible starts some sixty times
-def test_killed_at_each_effect_and_run_again_it_proposes_the_same(stage: Stage) -> None:
-    deaths: dict[str, int] = {}
-    while True:
-        try:
-            plan = stage.plan()
-            stage.apply(plan, Mortal(deaths))
-        except Killed:
-            continue
-        break
-    assert set(deaths.values()) == {2}
-    print(f"{len(deaths)} effects, each died before and after it")
-    first = stage.branch()
-    assert len(deaths) >= 6
-    stage.git("push", "-q", "origin", f":{BRANCH}")
-    assert states(stage.apply(stage.plan())) == GOOD
-    assert stage.branch() == first
 
 
 @small
