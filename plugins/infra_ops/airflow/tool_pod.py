@@ -27,7 +27,7 @@ class ToolPod(BaseOperator):
 
     The pod dies after `deadline_seconds` whatever happens to Airflow: 3.0.2 tells nobody when a waiting task is marked
     failed, and stops no waiting task at its execution_timeout. A second try takes up the pod of the first one if it
-    still runs, so a restart of the API server costs a try and no work.
+    still runs, so an API server that is away costs a try at most and no work; it replaces one whose node is lost.
     """
 
     template_fields: Sequence[str] = ("arguments",)
