@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from infra_ops.models.encryption import IDENTITY, configuration
 from infra_ops.models.outcomes import State
 from infra_ops.operations.encryption.keys import WITHDRAWN, Keys
 from tests.lab.encryption.readers import Readers
-from tests.lab.encryption.stage import Stage, bad
+from tests.lab.encryption.stage import FILE, Stage, bad
 from tests.lab.servers_of_k3s import SERVERS, wait_until
 
 
@@ -33,6 +34,14 @@ def test_from_plain_to_encrypted_to_rotated_and_back(stage: Stage) -> None:
         assert {outcome.state for outcome in stage.verify(plan, disable=True)} == {State.PASS}
         assert stage.plan(disable=True).steps == ()
         assert set(Keys(stage.kv).noted().values()) == {WITHDRAWN}
+
+        lies_about = configuration((IDENTITY, "key2"), Keys(stage.kv).all())  # a run died before it took the keys away
+        stage.k3s.disk("rpi-3", FILE).write_text(lies_about)
+        stage.k3s.disk("rpi-3", FILE).chmod(0o600)
+        plan = stage.run(disable=True)
+        assert [step.id for step in plan.steps if step.id.startswith("forget.")] == ["forget.rpi-3"]
+        assert stage.lists() == dict.fromkeys(SERVERS, "")
+        assert stage.plan(disable=True).steps == ()
     print(f"\n{readers}")
     assert readers.wrong == []
     assert all(readers.right[server] for server in SERVERS)

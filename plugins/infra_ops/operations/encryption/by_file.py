@@ -78,12 +78,14 @@ class ByFile(Road[Way]):
         ]
 
     def wish(self) -> Way | None:
+        params = self.request.params
+        seen = {name: self.estate.seen(name) for name in self.estate.servers.names}
         lists = {}
-        for name, state in self.estate.lists().items():
+        for name, state in self.estate.judged(seen).items():
             if isinstance(state, str):
                 raise Refusal(f"{name} is not understood: {state}.")
-            lists[name] = state
-        params = self.request.params
+            # A server that works without a list may still have its keys on the disk: then it is not plain yet.
+            lists[name] = state if state != NONE or not params.get("disable") else seen[name].providers
         way = wished(
             lists,
             self.estate.keys.all(),
