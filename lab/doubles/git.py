@@ -72,6 +72,7 @@ class GitHost:
         await process.stdout.drain()
         await process.stderr.drain()
         process.exit(code)
+        await process.wait_closed()
 
     def _wanted(self, command: str | None) -> tuple[str, Path | None]:
         try:
