@@ -1,4 +1,4 @@
-"""The runbooks of the infrastructure repository, on the whole lab: from passwords in Git to a repository without any."""
+"""The runbooks of the infrastructure repository, on the whole lab: from passwords in Git to a merged branch."""
 
 from __future__ import annotations
 

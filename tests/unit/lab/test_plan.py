@@ -43,7 +43,7 @@ def test_airflows_service_leads_to_the_labs_own_airflow_where_that_runs(tmp_path
 def test_without_git_or_ssh_a_lab_starts_and_has_no_git_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: bool
 ) -> None:
-    monkeypatch.setattr(git.shutil, "which", lambda program: "/usr/bin/git" if installed or program == "git" else None)
+    monkeypatch.setattr(git, "PROGRAMS", ("sh",) if installed else ("sh", "a-program-that-nobody-has"))
     assert ("git" in {service.name for service in services(Lab(tmp_path, Ports()))}) == installed
 
 
