@@ -26,7 +26,7 @@ class Repository:
     folder: Path
 
     def git(self, *arguments: str) -> str:
-        argv = ["git", "--git-dir", str(self.folder), *arguments]
+        argv = ["git", "-C", str(self.folder), *arguments]
         return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
     def heads(self) -> dict[str, str]:
