@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from lab import kubeconfigs
+from lab.inventory import GIT
 from lab.layout import Lab
 from lab.services import airflow_settings, apiserver, nodes, openbao, pihole, proxy, synology
 from lab.state import State
@@ -36,6 +37,7 @@ def _addresses(lab: Lab) -> dict[str, Any]:
         "kubelet": f"https://127.0.0.1:{lab.ports.of('kubelet')}",
         "postgres": f"127.0.0.1:{lab.ports.of('postgres')}",
         "openbao": openbao.url(lab),
+        "git": f"ssh://{GIT}@127.0.0.1:{lab.ports.of(GIT)}",
         "pihole": pihole.url(lab),
         "synology": synology.url(lab),
         "servers": {name: f"https://127.0.0.1:{port}" for name, port in apiserver.servers(lab).items()},

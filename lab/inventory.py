@@ -16,12 +16,14 @@ from infra_ops.models.inventory import Inventory
 from lab.layout import PROJECT
 from lab.nodes.machine import NAS
 
+GIT = "git"  # the Git host among the machines that are reached by SSH, and the user who may log in there
 SOURCE = PROJECT / "include"
 NAME = r"([a-z0-9-]+)\.([a-z0-9-]+)\.svc(?:\.cluster\.local)?"
 _WITH_PORT = re.compile(rf"\b{NAME}:(\d+)\b")
 _ALONE = re.compile(NAME)
 # A host name with a dot in it, alone with its port or in a URL, where a port that is missing is that of the scheme.
 _OUTSIDE = re.compile(r"(?:\b(https?)://|^)([a-z0-9-]+(?:\.[a-z0-9-]+)+)(?::(\d+))?(?=/|$)")
+_BY_SSH = re.compile(r"^ssh://[^/]+")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
@@ -33,7 +35,7 @@ def load() -> Inventory:
 
 @dataclass(frozen=True)
 class Ports:
-    """Where machines are on 127.0.0.1: SSH of each node and of the NAS, and the servers' own APIs."""
+    """Where machines are on 127.0.0.1: SSH of each node, of the NAS and of the Git host, and the servers' own APIs."""
 
     ssh: Mapping[str, int]
     api: Mapping[str, int]
@@ -42,7 +44,7 @@ class Ports:
 def write(folder: Path, addresses: Mapping[str, str], ports: Ports, *, with_airflow: bool = True) -> None:
     """Replace `folder` by a copy of include/ in which servers are named by their addresses (see `placed`, `reached`).
 
-    In a lab without Airflow nothing is left of what needs its API. The lab has no Git server, and so no repository.
+    In a lab without Airflow nothing is left of what needs its API.
     """
     fresh = folder.with_name(f"{folder.name}.new")
     for old in (fresh, folder):
@@ -50,7 +52,6 @@ def write(folder: Path, addresses: Mapping[str, str], ports: Ports, *, with_airf
             shutil.rmtree(old)
     shutil.copytree(SOURCE, fresh)
     content = reached(placed(load().model_dump(mode="json"), addresses), ports)
-    content["repository"] = None
     if not with_airflow:
         _forget_airflow(content)
     (fresh / "cluster.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
@@ -65,6 +66,9 @@ def reached(content: dict[str, Any], ports: Ports) -> dict[str, Any]:
         node["api_port"] = ports.api.get(node["name"], node["api_port"])
     if content.get("off_cluster") and NAS in ports.ssh:
         content["off_cluster"] |= {"address": "127.0.0.1", "ssh_port": ports.ssh[NAS]}
+    if content.get("repository") and GIT in ports.ssh:
+        url = _BY_SSH.sub(f"ssh://{GIT}@127.0.0.1:{ports.ssh[GIT]}", content["repository"]["url"])
+        content["repository"] |= {"url": url}
     return content
 
 

@@ -20,6 +20,7 @@ from lab.invocation import command, relative
 from lab.layout import Lab
 from lab.ports import Ports
 from lab.seed.cluster import load as load_seed
+from lab.services import git
 from lab.services.airflow_environment import of_components
 from lab.services.plan import services
 from lab.supervisor import control, lock
@@ -95,6 +96,8 @@ def _furnish(lab: Lab, wish: Wish, report: Report) -> Supervisor:
     if survivors:
         report(f"Ended what a killed lab had left running: {', '.join(survivors)}")
     chosen = services(lab, with_celery=wish.celery, with_airflow=wish.airflow, executor=wish.executor)
+    if not git.installed():
+        report("No Git server: this machine lacks git or ssh, so ansible_vault and scan_secrets refuse")
     state.save(lab.root, describe(lab))
     return Supervisor(
         chosen,

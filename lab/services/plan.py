@@ -2,8 +2,22 @@
 
 import dataclasses
 
+from lab import inventory
 from lab.layout import Lab
-from lab.services import airflow, apiserver, celery, kubelet, nodes, openbao, pihole, postgres, proxy, synology, valkey
+from lab.services import (
+    airflow,
+    apiserver,
+    celery,
+    git,
+    kubelet,
+    nodes,
+    openbao,
+    pihole,
+    postgres,
+    proxy,
+    synology,
+    valkey,
+)
 from lab.services.airflow_settings import Executor
 from lab.supervisor.service import Service
 
@@ -14,6 +28,9 @@ def services(
     """All services of this lab. On a given API server the lab does not bring its own."""
     chosen = [postgres.postgres(lab), valkey.service(lab), nodes.nodes(lab), openbao.openbao(lab)]
     chosen += [pihole.service(lab), synology.service(lab)]
+    repository = inventory.load().repository
+    if repository and repository.deploy_key and git.installed():
+        chosen += [git.service(lab, repository)]
     chosen += [proxy.proxy(lab, with_airflow=with_airflow), kubelet.kubelet(lab)]
     chosen += [apiserver.controllers(lab)]
     if lab.given_kubeconfig is None:

@@ -42,7 +42,7 @@ def proxy(lab: Lab, *, with_airflow: bool) -> Service:
 
     async def finish() -> None:
         places = {**addresses(lab), **_outside(lab)}
-        ssh = {**nodes.addresses(lab), NAS: lab.ports.of(NAS)}
+        ssh = {**nodes.addresses(lab), NAS: lab.ports.of(NAS), inventory.GIT: lab.ports.of(inventory.GIT)}
         inventory.write(lab.include, places, inventory.Ports(ssh, apiserver.servers(lab)), with_airflow=with_airflow)
 
     return Service(

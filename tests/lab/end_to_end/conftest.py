@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 
 from infra_ops.models.credentials import Stored
 from tests.lab.end_to_end.airflow import DAG, Airflow
+from tests.lab.end_to_end.leaks import Place, log_in, objects, triggers
 from tests.lab.end_to_end.managed import Managed, managed
 
 PROJECT = Path(__file__).parents[3]
@@ -106,6 +107,22 @@ def credentials(lab: Lab) -> Iterator[Managed]:
     """The rotated credentials of the lab."""
     with managed(lab.root, lab.state) as credentials:
         yield credentials
+
+
+@pytest.fixture
+def passing(lab: Lab, credentials: Managed) -> Callable[[], Iterator[Place]]:
+    """What can be seen for a moment only: objects, and the triggers of waiting tasks."""
+
+    def look() -> Iterator[Place]:
+        yield from objects(credentials.cluster)
+        with closing(log_in(lab.state)) as connection:
+            yield from triggers(connection, fernet_key(lab))
+
+    return look
+
+
+def fernet_key(lab: Lab) -> str:
+    return (lab.root / "credentials" / "airflow_fernet_key").read_text()
 
 
 @pytest.fixture(scope="package")

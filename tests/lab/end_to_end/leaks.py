@@ -97,6 +97,12 @@ def files(folder: Path, what: str) -> Iterator[Place]:
             yield f"{what} {path.relative_to(folder)}", path.read_bytes()
 
 
+def logs(root: Path) -> Iterator[Place]:
+    """Those of the tasks and of the components of the lab at `root`."""
+    yield from files(root / "data" / "airflow" / "logs", "task log")
+    yield from files(root / "log", "component log")
+
+
 def objects(cluster: Cluster) -> Iterator[Place]:
     """What the API server tells about everything but Secrets."""
     for what, path in OBJECTS.items():

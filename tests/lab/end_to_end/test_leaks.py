@@ -13,8 +13,8 @@ from urllib.parse import quote
 import pytest
 from cryptography.fernet import Fernet
 
-from tests.lab.end_to_end.conftest import Lab, Rotated
-from tests.lab.end_to_end.leaks import Place, Watch, database, files, forms, hits, log_in, objects, triggers
+from tests.lab.end_to_end.conftest import Lab, Rotated, fernet_key
+from tests.lab.end_to_end.leaks import Place, Watch, database, forms, hits, log_in, logs, objects, triggers
 from tests.lab.end_to_end.managed import Managed
 
 CANARY = "Planted&Leak<47>11"
@@ -28,27 +28,6 @@ LEAKED = " ".join(
         CANARY.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"),  # JSON as Go writes it
     ]
 )
-
-
-@pytest.fixture
-def passing(lab: Lab, credentials: Managed) -> Callable[[], Iterator[Place]]:
-    """What can be seen for a moment only: objects, and the triggers of waiting tasks."""
-
-    def look() -> Iterator[Place]:
-        yield from objects(credentials.cluster)
-        with closing(log_in(lab.state)) as connection:
-            yield from triggers(connection, fernet_key(lab))
-
-    return look
-
-
-def fernet_key(lab: Lab) -> str:
-    return (lab.root / "credentials" / "airflow_fernet_key").read_text()
-
-
-def logs(lab: Lab) -> Iterator[Place]:
-    yield from files(lab.root / "data" / "airflow" / "logs", "task log")
-    yield from files(lab.root / "log", "component log")
 
 
 def test_no_secret_of_a_rotation_is_to_be_seen(
@@ -65,7 +44,7 @@ def test_no_secret_of_a_rotation_is_to_be_seen(
     secrets |= {f"third {id_}": credentials.stored(id_).credential.password for id_ in credentials.ids}
     assert len(set(secrets.values())) == 3 * len(credentials.ids)
     with closing(log_in(lab.state)) as connection:
-        places = [*watch.places(), *database(connection), *logs(lab), *objects(credentials.cluster)]
+        places = [*watch.places(), *database(connection), *logs(lab.root), *objects(credentials.cluster)]
     seen = {place.split()[0] for place, _ in places}
     assert seen == {"process", "trigger", "database", "task", "component", "pod", "ConfigMap", "event", "Deployment"}
     print(f"{len(places)} places; {watch.looks} looks at process arguments, at most {watch.longest:.2f} s apart")
@@ -113,7 +92,7 @@ def test_a_leak_in_a_log_is_found(lab: Lab, rotated: Rotated, what: str, folder:
     log = lab.root / folder / "planted.log"
     log.write_text(LEAKED)
     try:
-        found = hits({"canary": CANARY}, logs(lab))
+        found = hits({"canary": CANARY}, logs(lab.root))
     finally:
         log.unlink()
     assert len(found) == len(EVERYWHERE)

@@ -32,14 +32,15 @@ def test_every_place_of_a_service_becomes_an_address(tmp_path: Path, monkeypatch
     assert include.roadmap()
 
 
-def test_nothing_but_places_and_the_repository_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_but_places_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inventory.write(tmp_path / "include", {}, NOBODY)
     monkeypatch.setenv("INFRA_OPS_INCLUDE", str(tmp_path / "include"))
-    assert include.inventory() == inventory.load().model_copy(update={"repository": None})
+    assert include.inventory() == inventory.load()
 
 
 def test_machines_are_at_their_ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    inventory.write(tmp_path / "include", {}, inventory.Ports({"rpi-1": 1, "rpi-4": 4, "nas": 9}, {"rpi-1": 11}))
+    ssh = {"rpi-1": 1, "rpi-4": 4, "nas": 9, "git": 5}
+    inventory.write(tmp_path / "include", {}, inventory.Ports(ssh, {"rpi-1": 11}))
     monkeypatch.setenv("INFRA_OPS_INCLUDE", str(tmp_path / "include"))
     found = include.inventory()
     nodes = {node.name: (node.address, node.ssh_port, node.api_port) for node in found.nodes}
@@ -49,6 +50,9 @@ def test_machines_are_at_their_ports(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert found.off_cluster is not None
     assert (found.off_cluster.address, found.off_cluster.ssh_port) == ("127.0.0.1", 9)
     assert (found.off_cluster.user, found.off_cluster.path) == ("infra-ops", "/volume1/infra-ops")
+    assert found.repository is not None
+    assert found.repository.url == "ssh://git@127.0.0.1:5/stratdata/infrastructure.git"
+    assert found.repository.deploy_key == "infrastructure"
 
 
 def test_a_second_start_replaces_the_copy_of_the_first(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from lab import K3S_VERSION, credentials
 from lab.layout import Lab
 from lab.ports import Ports
+from lab.services import git
 from lab.services.plan import services
 
 GIVEN = """
@@ -36,6 +37,14 @@ def test_airflows_service_leads_to_the_labs_own_airflow_where_that_runs(tmp_path
     backends = [word for word in commands["proxy"] if word.startswith("airflow/")]
     wanted = [f"airflow/airflow-api-server:8080=127.0.0.1:{lab.ports.of('airflow')}"] if with_airflow else []
     assert backends == wanted
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_without_git_or_ssh_a_lab_starts_and_has_no_git_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    monkeypatch.setattr(git, "PROGRAMS", ("sh",) if installed else ("sh", "a-program-that-nobody-has"))
+    assert ("git" in {service.name for service in services(Lab(tmp_path, Ports()))}) == installed
 
 
 def test_no_password_is_on_a_command_line(tmp_path: Path) -> None:
