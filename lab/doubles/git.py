@@ -62,9 +62,8 @@ class GitHost:
                 "PATH": os.environ.get("PATH", os.defpath),
                 "GIT_CONFIG_GLOBAL": os.devnull,
                 "GIT_CONFIG_NOSYSTEM": "1",
-                "SSH_ORIGINAL_COMMAND": str(
-                    process.command
-                ),  # as OpenSSH tells it to a forced command, and so to hooks
+                # As OpenSSH tells it to a forced command, and so to hooks.
+                "SSH_ORIGINAL_COMMAND": process.command or "",
             },
         )
         await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)

@@ -20,8 +20,6 @@ from lab.services.openbao_setup import MOUNT
 from lab.supervisor.service import Service, ServiceError
 
 KEY = "git_deploy_key"  # credential id of the private key with which runbooks log in
-
-
 PROGRAMS = ("git", "ssh")  # they come with no Python package
 
 
