@@ -27,7 +27,7 @@ help:
 	@echo "make run DAG=name CONF='{…}'   trigger a DAG in the running lab and watch its tasks"
 	@echo "make status / make down        look at the lab / stop it"
 	@echo "make test                      static checks and all tests"
-	@echo "make crash                     kill rotations and the store's deployment everywhere, let every part fail (one to two hours)"
+	@echo "make crash                     kill runbooks everywhere, let every part fail or go away (several hours)"
 	@echo "make bench                     what DAG files cost to read, and what a rotation costs"
 	@echo "make venv                      only set up the environment in .venv"
 	@echo "make images REGISTRY=host/path build both images for arm64 and amd64 and push them (without: for this machine)"

@@ -41,8 +41,8 @@ class DeleteOptions:
 
 def read_options(sent: Object, query: Mapping[str, str]) -> DeleteOptions:
     """From the body of a request, or from its query where the body is empty. Raises ApiError 400 and 422."""
-    grace = sent.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
-    policy = sent.get("propagationPolicy") or query.get("propagationPolicy") or ""
+    given: Mapping[str, Any] = sent or query
+    grace, policy = given.get("gracePeriodSeconds"), given.get("propagationPolicy") or ""
     preconditions = sent.get("preconditions") or {}
     causes = []
     if policy and policy not in POLICIES:

@@ -43,11 +43,11 @@ def bears(tolerations: list[Object], taints: list[Object]) -> float | None:
     """For how many seconds all the taints are borne; None for ever."""
     seconds: list[float] = []
     for taint in taints:
-        matching = [each for each in tolerations if tolerates(each, taint)]
-        if not matching:
+        first = next((each for each in tolerations if tolerates(each, taint)), None)  # others do not count
+        if first is None:
             return 0.0
-        limits = (each.get("tolerationSeconds") for each in matching)
-        seconds += [max(0.0, limit) for limit in limits if limit is not None]
+        if (limit := first.get("tolerationSeconds")) is not None:
+            seconds.append(max(0.0, limit))
     return min(seconds, default=None)
 
 

@@ -32,7 +32,7 @@ ENDS: dict[str, tuple[str, str, list[str]]] = {
 # Tasks on a server. Enabling: 4 write, 2 restart. Rotating: the 4 that write. Disabling: those, 2 that restart and 2
 # that withdraw. Whoever comes again finds the restart done and waits for nothing.
 TASKS = {"enable": 6, "rotate": 4, "disable": 8}
-SFTP = ("make_private_folder", "write_private", "rename")
+SFTP = ("mode", "make_private_folder", "write_private", "rename")
 pytestmark = pytest.mark.timeout(3600)
 
 
@@ -118,15 +118,18 @@ def dying_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return answer
 
     def stream_and_die(machine: Machine, *command: str, **more: Any) -> Iterator[bytes]:
-        yield from stream(machine, *command, **more)
+        for piece in stream(machine, *command, **more):
+            yield piece
+            die(f"{machine.name}, in the middle: {shlex.join(command)}")
         die(f"{machine.name}: {shlex.join(command)}")
 
-    def deadly(name: str) -> Callable[..., None]:
+    def deadly(name: str) -> Callable[..., Any]:
         call = getattr(Files, name)
 
-        def call_and_die(files: Files, path: str, *rest: Any) -> None:
-            call(files, path, *rest)
+        def call_and_die(files: Files, path: str, *rest: Any) -> Any:
+            answer = call(files, path, *rest)
             die(f"SFTP: {name} {path}")
+            return answer
 
         return call_and_die
 
@@ -163,8 +166,9 @@ def test_killed_after_every_ansible_task_it_ends_as_an_undisturbed_run(
     wish: str,
     dying_tasks: Path,
 ) -> None:
-    disturbed(stage, wish)
+    failed = disturbed(stage, wish)
     assert_ended(stage, wish)
     deaths = dying_tasks.read_text().splitlines()
+    assert failed == len(deaths), stage.said
     assert len(deaths) == TASKS[wish] * len(SERVERS), deaths
     print(f"\n{wish}: {len(deaths)} Ansible tasks, 0 divergences")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +15,7 @@ from kubernetes_asyncio.client import ApiException
 from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception, stop_after_delay, wait_fixed
 
 SILENCE_SECONDS = 300  # for which the API may be away; the provider's trigger gives up after three
+ANSWER_SECONDS = 30  # for one answer: a server that lost its power never says that it is gone
 PAUSE = 5
 LATE = timedelta(seconds=30)  # clocks differ, and a kubelet that lives needs a moment to say that a pod has ended
 
@@ -31,6 +34,12 @@ def is_lost(pod: V1Pod) -> bool:
     return ends is not None and datetime.now(UTC) > ends + LATE
 
 
+def refuse_lost(pod: V1Pod) -> None:
+    """Raises PodLost."""
+    if is_lost(pod):
+        raise PodLost(f"its node {pod.spec.node_name} is lost; a next try runs on another one")
+
+
 class PodTrigger(KubernetesPodTrigger):
     """The provider's trigger, which would wait for ever for a pod whose node is lost, and no three seconds for an API
     server that restarts."""
@@ -47,10 +56,16 @@ class PodTrigger(KubernetesPodTrigger):
             before_sleep=before_sleep_log(self.log, 20),
             reraise=True,
         )
-        pod: V1Pod = await asking(self.hook.get_pod, name=self.pod_name, namespace=self.pod_namespace)
-        if is_lost(pod):
-            raise PodLost(f"its node {pod.spec.node_name} is lost; the next try runs on another one")
+        began = time.monotonic()
+        pod: V1Pod = await asking(self._ask)
+        # While the API is away no pod can start, so that time does not count against its start.
+        self.trigger_start_time += timedelta(seconds=time.monotonic() - began)
+        refuse_lost(pod)
         return pod
+
+    async def _ask(self) -> V1Pod:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await self.hook.get_pod(name=self.pod_name, namespace=self.pod_namespace)
 
 
 def _passes(error: BaseException) -> bool:

@@ -5,23 +5,30 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 from airflow.exceptions import AirflowException, TaskDeferred
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
 from airflow.sdk import Context
 from kubernetes.client import (
     ApiException,
+    CoreV1Api,
     V1Capabilities,
+    V1DeleteOptions,
     V1Pod,
     V1PodSecurityContext,
+    V1Preconditions,
     V1SeccompProfile,
     V1SecurityContext,
 )
+from kubernetes.client.rest import RESTClientObject
 from pendulum import DateTime
 from urllib3.exceptions import HTTPError
 
-from infra_ops.airflow.pod_trigger import PodTrigger, is_lost
+from infra_ops.airflow.pod_trigger import PodTrigger, is_lost, refuse_lost
+from infra_ops.clients.retries import Patience
 
 LABELS = {"app.kubernetes.io/managed-by": "airflow", "app.kubernetes.io/part-of": "infra-ops"}
 USER = 50000  # the side-car's image would run as root, which the restricted standard refuses
@@ -33,6 +40,15 @@ POD_SECURITY = V1PodSecurityContext(
     seccomp_profile=V1SeccompProfile(type="RuntimeDefault"),
 )
 CONTAINER_SECURITY = V1SecurityContext(allow_privilege_escalation=False, capabilities=V1Capabilities(drop=["ALL"]))
+
+
+class _Pods(PodManager):
+    """Waits for no pod whose node is lost: it says for ever that it runs."""
+
+    def read_pod(self, pod: V1Pod) -> V1Pod:
+        found = super().read_pod(pod)
+        refuse_lost(found)
+        return found
 
 
 class RestrictedPod(KubernetesPodOperator):
@@ -90,13 +106,27 @@ class RestrictedPod(KubernetesPodOperator):
         if pod is None or not is_lost(pod):
             return pod
         self.log.warning("Pod %s is given up: its node %s is lost", pod.metadata.name, pod.spec.node_name)
-        self.client.delete_namespaced_pod(
-            pod.metadata.name,
-            namespace,
-            grace_period_seconds=0,
-            body={"preconditions": {"uid": pod.metadata.uid}},
-        )
+        # All in the body: where there is one, a server does not look at the query.
+        at_once = V1DeleteOptions(grace_period_seconds=0, preconditions=V1Preconditions(uid=pod.metadata.uid))
+        try:
+            self.client.delete_namespaced_pod(pod.metadata.name, namespace, body=at_once)
+        except ApiException as error:
+            if error.status != 404:  # its node came back this very moment
+                raise
         return None
+
+    @cached_property
+    def client(self) -> CoreV1Api:
+        """Bears an API server that is away for two minutes, as our own clients do."""
+        client: CoreV1Api = super().client
+        configuration = client.api_client.configuration
+        configuration.retries = Patience.through_a_restart()
+        client.api_client.rest_client = RESTClientObject(configuration)
+        return client
+
+    @cached_property
+    def pod_manager(self) -> PodManager:
+        return _Pods(kube_client=self.client, callbacks=self.callbacks)
 
     def invoke_defer_method(self, last_log_time: DateTime | None = None) -> None:
         """Wait by our trigger, with the arguments of the provider's."""

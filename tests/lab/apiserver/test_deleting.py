@@ -96,6 +96,15 @@ def test_grace_may_be_asked_for_in_the_query(api: Rest, pods: str) -> None:
     assert api.request("GET", f"{pods}/a").status_code == 404
 
 
+def test_beside_a_body_nobody_looks_at_the_query(api: Rest, pods: str) -> None:
+    """A client that asks for no grace there and sends a precondition waits in vain."""
+    uid = api.create(pods, pod("a", nodeName="no-such-node"))["metadata"]["uid"]
+    both = {"params": {"gracePeriodSeconds": "0"}, "json": {"preconditions": {"uid": uid}}}
+    assert api.request("DELETE", f"{pods}/a", **both).ok
+    assert api.request("DELETE", f"{pods}/a", **both).ok
+    assert api.request("GET", f"{pods}/a").json()["metadata"]["deletionGracePeriodSeconds"] == 30
+
+
 def test_a_pod_that_cannot_be_running_goes_at_once(api: Rest, pods: str) -> None:
     api.create(pods, pod("unscheduled", schedulerName="nobody"))
     api.delete(f"{pods}/unscheduled")

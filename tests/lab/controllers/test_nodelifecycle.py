@@ -181,7 +181,7 @@ def test_patience_starts_anew_when_the_node_has_come_back() -> None:
         ([{"operator": "Exists", "tolerationSeconds": -3}], 0),
         ([{"key": "a", "operator": "Exists", "tolerationSeconds": 5}, {"key": "b", "value": "x"}], 5),
         ([{"key": "a", "operator": "Exists", "effect": "NoSchedule"}, {"key": "b", "value": "x"}], 0),
-        ([{"operator": "Exists", "tolerationSeconds": 9}, {"key": "b", "value": "x", "tolerationSeconds": 4}], 4),
+        ([{"operator": "Exists", "tolerationSeconds": 9}, {"key": "b", "value": "x", "tolerationSeconds": 4}], 9),
     ],
 )
 def test_how_long_taints_are_borne(tolerations: list[dict[str, Any]], seconds: float | None) -> None:

@@ -13,10 +13,13 @@ from unittest.mock import AsyncMock, MagicMock
 import pytest
 from aiohttp import ClientConnectionError
 from airflow.exceptions import AirflowException, TaskDeferred
+from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
+from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
 from airflow.utils.module_loading import import_string
 from kubernetes.client import (
     ApiClient,
     ApiException,
+    CoreV1Api,
     V1ContainerState,
     V1ContainerStateTerminated,
     V1ContainerStatus,
@@ -31,6 +34,7 @@ from urllib3.exceptions import MaxRetryError
 from infra_ops.airflow.pod_trigger import PodTrigger
 from infra_ops.airflow.restricted_pod import RestrictedPod
 from infra_ops.airflow.tool_pod import TEMPLATES, ToolPod
+from infra_ops.clients.retries import Patience
 
 EVENT = {"name": "pod-1", "namespace": "infra-ops", "message": ""}
 
@@ -166,8 +170,39 @@ def test_a_pod_whose_node_is_lost_makes_room_for_a_new_one(start: Callable[[], T
     start()
     gone = api.delete_namespaced_pod.call_args
     assert gone.args == ("pod-1", "infra-ops")
-    assert gone.kwargs == {"grace_period_seconds": 0, "body": {"preconditions": {"uid": "u-1"}}}
+    assert gone.kwargs.keys() == {"body"}  # beside a body a server does not read the query
+    assert ApiClient().sanitize_for_serialization(gone.kwargs["body"]) == {
+        "gracePeriodSeconds": 0,
+        "preconditions": {"uid": "u-1"},
+    }
     assert created(api)["metadata"]["labels"]["dag_id"] == "ground_check"
+
+
+def test_a_lost_pod_that_its_node_has_just_ended_is_gone(start: Callable[[], TaskDeferred], api: MagicMock) -> None:
+    api.list_namespaced_pod.return_value.items = [deleted(timedelta(minutes=1))]
+    api.delete_namespaced_pod.side_effect = ApiException(status=404)
+    start()
+    assert created(api)["metadata"]["labels"]["dag_id"] == "ground_check"
+
+
+def test_a_pod_whose_node_is_lost_before_its_result_was_fetched_is_not_waited_for(
+    api: MagicMock, context: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says for ever that it runs, and the provider waits for its end."""
+    lost = deleted(timedelta(minutes=1))
+    lost.status = V1PodStatus(phase="Running", container_statuses=[])
+    api.read_namespaced_pod.return_value = lost
+    monkeypatch.setattr("airflow.providers.cncf.kubernetes.hooks.kubernetes.KubernetesHook.get_pod", lambda *_: lost)
+    monkeypatch.setattr(PodManager, "extract_xcom", lambda *_: "{}")
+    with pytest.raises(AirflowException, match="its node rpi-5 is lost"):
+        resume(context, status="success")
+
+
+def test_the_worker_bears_an_api_server_that_is_away(api: MagicMock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(KubernetesHook, "core_v1_client", CoreV1Api(ApiClient()))
+    pool = RestrictedPod(task_id="t").client.api_client.rest_client.pool_manager.connection_pool_kw
+    assert pool["retries"].total == Patience.through_a_restart().total
 
 
 def test_a_pod_that_is_just_ending_is_waited_for(start: Callable[[], TaskDeferred], api: MagicMock) -> None:
@@ -177,12 +212,29 @@ def test_a_pod_that_is_just_ending_is_waited_for(start: Callable[[], TaskDeferre
 
 
 def waiting_with(answers: list[Any], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the trigger says, whose looks at the pod get these answers."""
+    """What the trigger says, whose looks at the pod get these answers: pods, errors, or seconds of silence before the
+    next one. The pod may take one second to start."""
     monkeypatch.setattr("infra_ops.airflow.pod_trigger.PAUSE", 0)
+    coming = iter(answers)
+
+    async def get_pod(**_: str) -> V1Pod:
+        answer = next(coming)
+        if isinstance(answer, float):
+            await asyncio.sleep(answer)
+            answer = next(coming)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
     trigger = PodTrigger(
-        pod_name="pod-1", pod_namespace="infra-ops", trigger_start_time=datetime.now(UTC), base_container_name="base"
+        pod_name="pod-1",
+        pod_namespace="infra-ops",
+        trigger_start_time=datetime.now(UTC),
+        base_container_name="base",
+        startup_timeout=1,
+        startup_check_interval=0,
     )
-    trigger.hook = MagicMock(get_pod=AsyncMock(side_effect=answers))
+    trigger.hook = MagicMock(get_pod=get_pod)
 
     async def first() -> Any:
         return await anext(trigger.run())
@@ -213,8 +265,26 @@ def test_the_wait_ends_when_the_node_is_lost(monkeypatch: pytest.MonkeyPatch) ->
     event = waiting_with([deleted(timedelta(minutes=1))], monkeypatch)
     assert (event["status"], event["message"]) == (
         "error",
-        "its node rpi-5 is lost; the next try runs on another one",
+        "its node rpi-5 is lost; a next try runs on another one",
     )
+
+
+def pending() -> V1Pod:
+    return V1Pod(metadata=V1ObjectMeta(), status=V1PodStatus(phase="Pending"))
+
+
+def test_a_pod_that_does_not_start_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PodTrigger, "_ask", AsyncMock(return_value=pending()))
+    assert waiting_with([], monkeypatch)["status"] == "timeout"
+
+
+def test_an_api_server_that_is_away_does_not_count_against_the_start_of_a_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert waiting_with([1.2, pending(), 1.2, pending(), ended()], monkeypatch)["status"] == "success"
+
+
+def test_a_server_that_says_nothing_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra_ops.airflow.pod_trigger.ANSWER_SECONDS", 0.05)
+    assert waiting_with([60.0, ended()], monkeypatch)["status"] == "success"
 
 
 def test_the_triggerer_finds_our_trigger_with_all_its_arguments(start: Callable[[], TaskDeferred]) -> None:
@@ -254,6 +324,7 @@ def test_a_pod_that_never_started_is_deleted_and_its_events_are_logged(
 ) -> None:
     pending = V1Pod(metadata=V1ObjectMeta(name="pod-1", namespace="infra-ops"), status=V1PodStatus(phase="Pending"))
     pending.spec = MagicMock(containers=[])
+    api.read_namespaced_pod.return_value = pending
     monkeypatch.setattr("airflow.providers.cncf.kubernetes.hooks.kubernetes.KubernetesHook.get_pod", lambda *_: pending)
     event = MagicMock(type="Warning", reason="Failed", message="ErrImagePull")
     api.list_namespaced_event.return_value.items = [event]
