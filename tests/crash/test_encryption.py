@@ -105,8 +105,8 @@ def dying_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """It dies after each call by SSH or SFTP after which none has died; those that differ in numbers are one."""
     deaths: list[str] = []
 
-    def die(call: str) -> None:
-        if (death := re.sub("[0-9]+", "N", call)) not in deaths:
+    def die(where: str, call: str) -> None:
+        if (death := f"{where}: {re.sub('[0-9]+', 'N', call)}") not in deaths:
             deaths.append(death)
             raise Killed
 
@@ -114,21 +114,21 @@ def dying_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def ask_and_die(machine: Machine, *command: str, **more: Any) -> Answer:
         answer = ask(machine, *command, **more)
-        die(f"{machine.name}: {shlex.join(command)}")
+        die(machine.name, shlex.join(command))
         return answer
 
     def stream_and_die(machine: Machine, *command: str, **more: Any) -> Iterator[bytes]:
         for piece in stream(machine, *command, **more):
             yield piece
-            die(f"{machine.name}, in the middle: {shlex.join(command)}")
-        die(f"{machine.name}: {shlex.join(command)}")
+            die(f"{machine.name}, in the middle", shlex.join(command))
+        die(machine.name, shlex.join(command))
 
     def deadly(name: str) -> Callable[..., Any]:
         call = getattr(Files, name)
 
         def call_and_die(files: Files, path: str, *rest: Any) -> Any:
             answer = call(files, path, *rest)
-            die(f"SFTP: {name} {path}")
+            die("SFTP", f"{name} {path}")
             return answer
 
         return call_and_die
