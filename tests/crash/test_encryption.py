@@ -147,7 +147,7 @@ def test_killed_after_every_call_by_ssh_it_ends_as_an_undisturbed_run(
 ) -> None:
     assert disturbed(stage, wish) == len(dying_calls)
     assert_ended(stage, wish)
-    of = {name: sum(name in death for death in dying_calls) for name in SFTP}
+    of = {name: sum(death.startswith(f"SFTP: {name} ") for death in dying_calls) for name in SFTP}
     assert wish == "disable" or all(of.values()), of
     print(f"\n{wish}: {len(dying_calls)} calls by SSH, 0 divergences ({of})")
 
