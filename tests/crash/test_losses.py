@@ -1,4 +1,4 @@
-"""Encryption in the whole lab, while what it runs on goes away: the API for two minutes, and the node of its pod."""
+"""Encryption in the whole lab, while what it runs on goes away: the API for two minutes, its pod's node, its worker."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.crash import killing
 from tests.lab.encryption.stage import writers
 from tests.lab.end_to_end.airflow import Airflow
 from tests.lab.end_to_end.conftest import Lab, running, wait_until
@@ -20,7 +21,9 @@ AWAY_SECONDS = 120
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with running(tmp_path_factory.mktemp("lab")) as lab:
+    root = tmp_path_factory.mktemp("lab")
+    killing.install(root / "data" / "airflow")
+    with running(root) as lab:
         yield lab
 
 
@@ -81,3 +84,24 @@ def test_the_node_of_the_pod_is_lost(lab: Lab) -> None:
     assert set(writers(lab.root / "data/apiserver/state.db")) == {"secretbox:key2"}
     assert tries(airflow, run)["introduce"] > 1
     print(f"\n{node} lost: {tries(airflow, run)}")
+
+
+@pytest.mark.timeout(2400)
+@pytest.mark.parametrize("task", ["introduce", "rewrite"])
+def test_the_worker_is_lost(lab: Lab, task: str) -> None:
+    """3.0.2 does not try a task again whose process was killed: what can be taken back is, and a person runs it again.
+
+    Before anything is written with the new key that leads back to the start; after that, on from where it stood.
+    """
+    airflow = Airflow(lab.state, "secrets_encryption")
+    before = next(iter(writers(lab.root / "data/apiserver/state.db")))
+    killing.order(lab.root / "data" / "airflow", task, killing.START, "effect", 1)
+    run = apply(airflow, force=True)
+    assert airflow.wait(run, seconds=1800) == "failed"
+    assert killing.carried_out(lab.root / "data" / "airflow")
+    assert airflow.tasks(run)[task] == "failed"
+    run = apply(airflow)  # no `force`: any run ends a rotation that has made its key
+    assert airflow.wait(run, seconds=1800) == "success", airflow.tasks(run)
+    (after,) = writers(lab.root / "data/apiserver/state.db")
+    assert int(after.removeprefix("secretbox:key")) == int(before.removeprefix("secretbox:key")) + 1
+    print(f"\nworker of {task} lost: {before} to {after}")
