@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +101,9 @@ def test_killed_at_every_effect_of_taking_it_back(stage: Stage) -> None:  # noqa
     print(f"\nundo: {len(deaths)} points, 0 divergences")
 
 
-@pytest.fixture
-def dying_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """It dies after each call by SSH or SFTP after which none has died; those that differ in numbers are one."""
+@contextmanager
+def dying_calls() -> Iterator[list[str]]:
+    """The process dies after each call by SSH or SFTP where none has died; those that differ in numbers are one."""
     deaths: list[str] = []
 
     def die(where: str, call: str) -> None:
@@ -133,23 +134,21 @@ def dying_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return call_and_die
 
-    monkeypatch.setattr(Machine, "ask", ask_and_die)
-    monkeypatch.setattr(Machine, "stream", stream_and_die)
-    for name in SFTP:
-        monkeypatch.setattr(Files, name, deadly(name))
-    return deaths
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Machine, "ask", ask_and_die)
+        patch.setattr(Machine, "stream", stream_and_die)
+        for name in SFTP:
+            patch.setattr(Files, name, deadly(name))
+        yield deaths
 
 
-def test_killed_after_every_call_by_ssh_it_ends_as_an_undisturbed_run(
-    stage: Stage,  # noqa: F811
-    wish: str,
-    dying_calls: list[str],
-) -> None:
-    assert disturbed(stage, wish) == len(dying_calls)
+def test_killed_after_every_call_by_ssh_it_ends_as_an_undisturbed_run(stage: Stage, wish: str) -> None:  # noqa: F811
+    with dying_calls() as deaths:
+        assert disturbed(stage, wish) == len(deaths)
     assert_ended(stage, wish)
-    of = {name: sum(death.startswith(f"SFTP: {name} ") for death in dying_calls) for name in SFTP}
+    of = {name: sum(death.startswith(f"SFTP: {name} ") for death in deaths) for name in SFTP}
     assert wish == "disable" or all(of.values()), of
-    print(f"\n{wish}: {len(dying_calls)} calls by SSH, 0 divergences ({of})")
+    print(f"\n{wish}: {len(deaths)} calls by SSH, 0 divergences ({of})")
 
 
 @pytest.fixture
