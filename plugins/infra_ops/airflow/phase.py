@@ -85,5 +85,6 @@ class Phase(BaseOperator):
             arguments=["operate", call],
             template=self.pods,
             deadline_seconds=int(self.execution_timeout.total_seconds()),
+            patient=True,  # another step may have restarted the API server
         )
         return self._pod

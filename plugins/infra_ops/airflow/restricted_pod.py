@@ -52,9 +52,13 @@ class _Pods(PodManager):
 
 
 class RestrictedPod(KubernetesPodOperator):
-    """A deferrable pod that meets the restricted Pod Security standard and returns JSON by its side-car."""
+    """A deferrable pod that meets the restricted Pod Security standard and returns JSON by its side-car.
 
-    def __init__(self, **kwargs: Any) -> None:
+    `patient` bears an API server that is away for two minutes.
+    """
+
+    def __init__(self, *, patient: bool = False, **kwargs: Any) -> None:
+        self.patient = patient
         super().__init__(
             deferrable=True,
             do_xcom_push=True,
@@ -117,11 +121,11 @@ class RestrictedPod(KubernetesPodOperator):
 
     @cached_property
     def client(self) -> CoreV1Api:
-        """Bears an API server that is away for two minutes, as our own clients do."""
         client: CoreV1Api = super().client
-        configuration = client.api_client.configuration
-        configuration.retries = Patience.through_a_restart()
-        client.api_client.rest_client = RESTClientObject(configuration)
+        if self.patient:
+            configuration = client.api_client.configuration
+            configuration.retries = Patience.through_a_restart()
+            client.api_client.rest_client = RESTClientObject(configuration)
         return client
 
     @cached_property

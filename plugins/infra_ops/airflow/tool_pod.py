@@ -28,6 +28,7 @@ class ToolPod(BaseOperator):
     The pod dies after `deadline_seconds` whatever happens to Airflow: 3.0.2 tells nobody when a waiting task is marked
     failed, and stops no waiting task at its execution_timeout. A second try takes up the pod of the first one if it
     still runs, so an API server that is away costs a try at most and no work; it replaces one whose node is lost.
+    `patient` tasks bear an API server that is away for two minutes within one try; others want to tell soon.
     """
 
     template_fields: Sequence[str] = ("arguments",)
@@ -38,12 +39,14 @@ class ToolPod(BaseOperator):
         arguments: list[str],
         template: str = "reader",
         deadline_seconds: int = 300,
+        patient: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.arguments = arguments
         self.template = template
         self.deadline_seconds = deadline_seconds
+        self.patient = patient
         self._running: RestrictedPod | None = None
 
     def execute(self, context: Context) -> None:
@@ -80,5 +83,6 @@ class ToolPod(BaseOperator):
             arguments=[*self.arguments, "--result", RESULT],
             pod_template_file=str(TEMPLATES / f"{self.template}.yaml"),
             active_deadline_seconds=self.deadline_seconds,
+            patient=self.patient,
         )
         return self._running

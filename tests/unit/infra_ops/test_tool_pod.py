@@ -198,11 +198,12 @@ def test_a_pod_whose_node_is_lost_before_its_result_was_fetched_is_not_waited_fo
         resume(context, status="success")
 
 
-def test_the_worker_bears_an_api_server_that_is_away(api: MagicMock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
+@pytest.mark.parametrize("patient", [True, False])
+def test_a_patient_worker_bears_an_api_server_that_is_away(patient: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(KubernetesHook, "core_v1_client", CoreV1Api(ApiClient()))
-    pool = RestrictedPod(task_id="t").client.api_client.rest_client.pool_manager.connection_pool_kw
-    assert pool["retries"].total == Patience.through_a_restart().total
+    pod = ToolPod(task_id="t", arguments=[], patient=patient)._pod()
+    retries = pod.client.api_client.rest_client.pool_manager.connection_pool_kw.get("retries")
+    assert isinstance(retries, Patience) is patient
 
 
 def test_a_pod_that_is_just_ending_is_waited_for(start: Callable[[], TaskDeferred], api: MagicMock) -> None:

@@ -112,3 +112,4 @@ def test_kubernetes_ends_the_pod_when_the_task_should_have_ended(
     timeout = run.run.dag.get_task("preflight").execution_timeout
     assert timeout
     assert pods.started[0].deadline_seconds == timeout.total_seconds()
+    assert pods.started[0].patient
