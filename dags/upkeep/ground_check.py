@@ -56,8 +56,7 @@ with DAG(
 ):
     server = "{{ params.server }}"
 
-    # When the API server restarts, the first try loses sight of the pod and the second may find that the tool met the
-    # same outage.
+    # The tool may meet an API server that restarts, and the next try, too.
     pod = ToolPod(task_id="pod_lists_nodes", arguments=["nodes"], retries=2)
     node = NodeCommands(
         task_id="server_tells",
