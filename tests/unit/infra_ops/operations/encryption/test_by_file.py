@@ -1,4 +1,4 @@
-"""When a run on the route by our own file plants a canary."""
+"""What a run on the route by our own file is going to do: when it plants a canary, and what is not plain yet."""
 
 from __future__ import annotations
 
@@ -17,15 +17,24 @@ KEYS = {"key1": Key("key1", b"1" * 32, datetime.now(UTC))}
 PLAIN, BOTH, KEY1 = NONE, (IDENTITY, "key1"), ("key1", IDENTITY)
 
 
-def road(monkeypatch: pytest.MonkeyPatch, *lists: Providers, planted: bool) -> ByFile:
+def road(
+    monkeypatch: pytest.MonkeyPatch, *lists: Providers, planted: bool, on_disk: Providers = (), disable: bool = False
+) -> ByFile:
+    """On servers with these lists in force, and on the disk of each without one the list `on_disk`."""
     monkeypatch.setattr(proof, "is_planted", lambda cluster, key: planted)
     names = [f"rpi-{number}" for number in range(1, len(lists) + 1)]
     servers = SimpleNamespace(names=names, machine=lambda name: None, ansible=None, cluster=None)
     keys = SimpleNamespace(all=lambda: KEYS)
+    in_force = dict(zip(names, lists, strict=True))
     estate = SimpleNamespace(
-        servers=servers, keys=keys, first="rpi-1", lists=lambda: dict(zip(names, lists, strict=True))
+        servers=servers,
+        keys=keys,
+        first="rpi-1",
+        seen=lambda name: SimpleNamespace(providers=in_force[name] or on_disk),
+        judged=lambda seen: in_force,
     )
-    return ByFile(Request("test", {}, cast("Any", None)), cast("Any", estate), cast("Any", None))
+    params = {"disable": disable}
+    return ByFile(Request("test", params, cast("Any", None)), cast("Any", estate), cast("Any", None))
 
 
 def steps(road: ByFile, group: str) -> list[str]:
@@ -61,3 +70,14 @@ def test_a_run_goes_the_way_of_its_plan(monkeypatch: pytest.MonkeyPatch, planted
     found.request = cast("Any", SimpleNamespace(plan=SimpleNamespace(arguments=found.arguments(way))))
     assert isinstance(way, Way)
     assert (found.way(), way.canary) == (way, planted)
+
+
+def test_a_server_is_not_plain_while_its_keys_lie_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disabling died after the last restart, before it took the keys away."""
+    half = road(monkeypatch, PLAIN, PLAIN, PLAIN, planted=False, on_disk=BOTH, disable=True)
+    way = half.wish()
+    assert way
+    assert (way.wish, way.old) == ("disable", "key1")
+    assert road(monkeypatch, PLAIN, PLAIN, PLAIN, planted=False, disable=True).wish() is None
+    # Who enables finds a server that was given a list and works without it yet: that is how it begins.
+    assert cast("Way", road(monkeypatch, PLAIN, PLAIN, PLAIN, planted=False, on_disk=BOTH).wish()).wish == "enable"
