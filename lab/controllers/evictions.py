@@ -6,9 +6,9 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/#ta
 """
 
 import time
-from datetime import UTC, datetime
 from typing import Any
 
+from lab import times
 from lab.controllers.cache import Cache
 from lab.controllers.writing import STRATEGIC_PATCH, attempt
 from lab.kube import Kube
@@ -81,7 +81,7 @@ async def _evict(kube: Kube, pod: Object) -> None:
         "status": "True",
         "reason": "DeletionByTaintManager",
         "message": "Taint manager: deleting due to NoExecute taint",
-        "lastTransitionTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "lastTransitionTime": times.seconds(),
     }
     body = {"metadata": {"uid": metadata["uid"]}, "status": {"conditions": [condition]}}
     if await attempt(kube.request("PATCH", f"{path}/status", body=body, content_type=STRATEGIC_PATCH)):

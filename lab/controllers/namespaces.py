@@ -8,9 +8,9 @@ import asyncio
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
+from lab import times
 from lab.controllers.discovery import Kind, kinds
 from lab.controllers.writing import STRATEGIC_PATCH, attempt
 from lab.kube import ApiError, Kube
@@ -131,5 +131,10 @@ async def _explain(kube: Kube, namespace: Object, remains: Remains) -> None:
 
 
 def _condition(kind: str, reason: str, prefix: str, text: str) -> Object:
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"type": kind, "status": "True", "reason": reason, "message": prefix + text, "lastTransitionTime": now}
+    return {
+        "type": kind,
+        "status": "True",
+        "reason": reason,
+        "message": prefix + text,
+        "lastTransitionTime": times.seconds(),
+    }

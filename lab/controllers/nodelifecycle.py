@@ -7,9 +7,9 @@ https://kubernetes.io/docs/reference/node/node-status/#heartbeats
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
+from lab import times
 from lab.controllers.cache import Cache
 from lab.controllers.writing import MERGE_PATCH, STRATEGIC_PATCH, attempt
 from lab.kube import ApiError, Kube
@@ -92,15 +92,11 @@ def _condition(item: Object, kind: str) -> Object:
     return next((each for each in conditions if each["type"] == kind), {})
 
 
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 async def _mark_unknown(kube: Kube, node: Object) -> None:
     known = [kind for kind in CONDITIONS if kind == "Ready" or _condition(node, kind)]
     stale = [kind for kind in known if _condition(node, kind).get("status") != "Unknown"]
     if stale:
-        unknown = {"status": "Unknown", "reason": "NodeStatusUnknown", "lastTransitionTime": _now()}
+        unknown = {"status": "Unknown", "reason": "NodeStatusUnknown", "lastTransitionTime": times.seconds()}
         unknown["message"] = "Kubelet stopped posting node status."
         body = {"status": {"conditions": [{"type": kind, **unknown} for kind in stale]}}
         path = f"{NODES}/{node['metadata']['name']}/status"
@@ -111,7 +107,12 @@ async def _mark_not_ready(kube: Kube, pod: Object) -> None:
     """So that workloads and services stop counting on a pod that nobody can see."""
     if _condition(pod, "Ready").get("status") == "True":
         metadata = pod["metadata"]
-        condition = {"type": "Ready", "status": "False", "reason": "NodeNotReady", "lastTransitionTime": _now()}
+        condition = {
+            "type": "Ready",
+            "status": "False",
+            "reason": "NodeNotReady",
+            "lastTransitionTime": times.seconds(),
+        }
         body = {"metadata": {"uid": metadata["uid"]}, "status": {"conditions": [condition]}}
         path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/status"
         await attempt(kube.request("PATCH", path, body=body, content_type=STRATEGIC_PATCH))
@@ -132,7 +133,7 @@ async def _correct_taints(kube: Kube, node: Object) -> None:
     if ours == wanted:
         return
     kept = [each for each in present if (each["key"], each["effect"]) not in ours - wanted]
-    added = [{"key": key, "effect": effect, "timeAdded": _now()} for key, effect in sorted(wanted - ours)]
+    added = [{"key": key, "effect": effect, "timeAdded": times.seconds()} for key, effect in sorted(wanted - ours)]
     metadata = {"resourceVersion": node["metadata"]["resourceVersion"]}
     body = {"metadata": metadata, "spec": {"taints": [*kept, *added] or None}}
     await attempt(kube.request("PATCH", f"{NODES}/{node['metadata']['name']}", body=body, content_type=MERGE_PATCH))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from lab import times
 from lab.kube import Object
-from lab.kubelet import times
 
 
 def fresh(spec: Object) -> Object:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from lab import times
 from lab.kube import ApiError, Object
-from lab.kubelet import container_status, times
+from lab.kubelet import container_status
 from lab.kubelet.backoff import Backoff
 from lab.kubelet.enclosures import Command, Place, enclosure
 from lab.kubelet.launch import ImageError, StartError, prepare

@@ -7,8 +7,8 @@ import logging
 import time
 from dataclasses import dataclass
 
+from lab import times
 from lab.kube import ApiError, Kube, Object
-from lab.kubelet import times
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,8 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from lab import power
+from lab import power, times
 from lab.kube import ApiError, Kube, Object, Objects
-from lab.kubelet import times
 from lab.kubelet.status import ADDRESS
 from lab.seed.nodes import NodeSpec
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from lab import times
 from lab.kube import ApiError, Object, Objects
-from lab.kubelet import times
 from lab.kubelet.containers import Container, Restart
 from lab.kubelet.record import Record
 from lab.kubelet.reporter import Reporter

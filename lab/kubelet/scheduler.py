@@ -7,8 +7,9 @@ import logging
 from collections.abc import Mapping
 from decimal import Decimal
 
+from lab import times
 from lab.kube import ApiError, Kube, Object
-from lab.kubelet import placement, times
+from lab.kubelet import placement
 from lab.kubelet.events import Recorder
 
 log = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from lab import times
 from lab.kube import Kube, Object
-from lab.kubelet import times
 
 _RENEW_AT = 0.8  # of the lifetime, as the kubelet does
 _OLDEST = 24 * 3600.0

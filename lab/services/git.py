@@ -15,7 +15,7 @@ from lab import credentials, files
 from lab.inventory import GIT
 from lab.layout import Lab
 from lab.seed.repository import seed
-from lab.services import openbao
+from lab.services import openbao, ssh_key
 from lab.services.openbao_setup import MOUNT
 from lab.supervisor.service import Service, ServiceError
 
@@ -41,7 +41,7 @@ def service(lab: Lab, repository: Repository) -> Service:
         data.mkdir(parents=True, exist_ok=True)
         if not host_key.exists():
             files.write(host_key, asyncssh.generate_private_key("ssh-ed25519").export_private_key())
-        files.write(authorized_keys, _key(lab).export_public_key())
+        files.write(authorized_keys, ssh_key.kept(lab, KEY).export_public_key())
         passwords = {name: credentials.read(lab.credentials, name) for name in credentials.EXPOSED}
         try:
             await asyncio.to_thread(seed, bare, repository.branch, passwords)
@@ -80,16 +80,6 @@ def service(lab: Lab, repository: Repository) -> Service:
         ready=ready,
         finish=finish,
     )
-
-
-def _key(lab: Lab) -> asyncssh.SSHKey:
-    """The deploy key, made at the first start."""
-    file = lab.credentials / KEY
-    if not file.exists():
-        credentials.store(
-            lab.credentials, KEY, asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
-        )
-    return asyncssh.read_private_key(file)
 
 
 def _keep(store: hvac.Client, path: str, fields: dict[str, str]) -> None:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import asyncssh
 
-from lab import credentials, files
+from lab import files
 from lab.layout import Lab
 from lab.nodes.machine import NAS
 from lab.power import is_on, names
 from lab.seed.nodes import SEED_FILE
+from lab.services import ssh_key
 from lab.supervisor.service import Service
 
 USER = "pi"
@@ -31,7 +32,7 @@ def nodes(lab: Lab) -> Service:
 
     async def prepare() -> None:
         lab.nodes.mkdir(parents=True, exist_ok=True)
-        files.write(lab.nodes / "authorized_keys", _key(lab).export_public_key())
+        files.write(lab.nodes / "authorized_keys", ssh_key.kept(lab, KEY).export_public_key())
 
     async def ready() -> bool:
         on = [name for name in ports if is_on(lab.nodes, name)]
@@ -65,13 +66,6 @@ def host_key(lab: Lab, name: str) -> str:
 def key_file(lab: Lab) -> Path:
     """The private key for the nodes."""
     return lab.credentials / KEY
-
-
-def _key(lab: Lab) -> asyncssh.SSHKey:
-    if not key_file(lab).exists():
-        fresh = asyncssh.generate_private_key("ssh-ed25519")
-        credentials.store(lab.credentials, KEY, fresh.export_private_key().decode())
-    return asyncssh.read_private_key(key_file(lab))
 
 
 async def _is_itself(lab: Lab, name: str, port: int) -> bool:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from tests.lab.certificates.conftest import k3s as k3s
 from tests.lab.certificates.conftest import stage as stage
-from tests.lab.certificates.stage import Dying, Killed, Stage
-from tests.lab.servers_of_k3s import SERVERS
+from tests.lab.certificates.stage import Dying, Killed, Stage, unit
 
 
 def test_killed_at_every_effect_it_ends_the_same_and_restarts_nobody_twice(stage: Stage) -> None:  # noqa: F811
@@ -16,8 +15,7 @@ def test_killed_at_every_effect_it_ends_the_same_and_restarts_nobody_twice(stage
     killed = 0
 
     def ask(name: str) -> None:
-        unit = "k3s" if name in SERVERS else "k3s-agent"
-        told = stage.k3s.ssh(name, f"sudo systemd-run --collect --on-active=1 systemctl restart {unit}")
+        told = stage.k3s.ssh(name, f"sudo systemd-run --collect --on-active=1 systemctl restart {unit(name)}")
         assert told.returncode == 0, told.stderr
 
     while True:

@@ -51,11 +51,6 @@ def working(airflow: Airflow, lab: Lab, run: str, task: str) -> dict[str, Any]:
     return pods_of(lab, task)[0]
 
 
-def tries(airflow: Airflow, run: str) -> dict[str, int]:
-    found = airflow.call("GET", f"{airflow.runs}/{run}/taskInstances?limit=100")["task_instances"]
-    return {task["task_id"]: task["try_number"] for task in found if task["try_number"]}
-
-
 @pytest.mark.timeout(2400)
 def test_the_api_is_away_for_two_minutes(lab: Lab) -> None:
     airflow = Airflow(lab.state, "secrets_encryption")
@@ -66,7 +61,7 @@ def test_the_api_is_away_for_two_minutes(lab: Lab) -> None:
     lab.do("start", "apiserver")
     assert airflow.wait(run, seconds=1800) == "success", airflow.tasks(run)
     assert set(writers(lab.root / "data/apiserver/state.db")) == {"secretbox:key1"}
-    print(f"\nAPI away for {AWAY_SECONDS} s: {tries(airflow, run)}")
+    print(f"\nAPI away for {AWAY_SECONDS} s: {airflow.tries(run)}")
 
 
 @pytest.mark.timeout(2400)
@@ -82,8 +77,8 @@ def test_the_node_of_the_pod_is_lost(lab: Lab) -> None:
     finally:
         lab.do("start", node)
     assert set(writers(lab.root / "data/apiserver/state.db")) == {"secretbox:key2"}
-    assert tries(airflow, run)["introduce"] > 1
-    print(f"\n{node} lost: {tries(airflow, run)}")
+    assert airflow.tries(run)["introduce"] > 1
+    print(f"\n{node} lost: {airflow.tries(run)}")
 
 
 @pytest.mark.timeout(2400)

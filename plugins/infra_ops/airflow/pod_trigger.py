@@ -27,7 +27,7 @@ class PodLost(AirflowException):
 def is_lost(pod: V1Pod) -> bool:
     """Whether the pod should have ended by now, as it was deleted, and its node has not said that it has.
 
-    Kubernetes deletes pods from a node that is lost (tolerationSeconds in their template), but keeps them in the API:
+    Kubernetes deletes pods from a node that is lost (TOLERATIONS in restricted_pod.py), but keeps them in the API:
     https://kubernetes.io/docs/concepts/architecture/nodes/#node-status. `deletionTimestamp` is when its grace ends.
     """
     ends = pod.metadata.deletion_timestamp

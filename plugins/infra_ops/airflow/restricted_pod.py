@@ -22,6 +22,7 @@ from kubernetes.client import (
     V1Preconditions,
     V1SeccompProfile,
     V1SecurityContext,
+    V1Toleration,
 )
 from kubernetes.client.rest import RESTClientObject
 from pendulum import DateTime
@@ -39,6 +40,11 @@ POD_SECURITY = V1PodSecurityContext(
     fs_group=USER,
     seccomp_profile=V1SeccompProfile(type="RuntimeDefault"),
 )
+# Two minutes without its node, not five, and the next try takes over elsewhere. K3s may restart meanwhile.
+TOLERATIONS = [
+    V1Toleration(key=f"node.kubernetes.io/{what}", operator="Exists", effect="NoExecute", toleration_seconds=120)
+    for what in ("unreachable", "not-ready")
+]
 CONTAINER_SECURITY = V1SecurityContext(allow_privilege_escalation=False, capabilities=V1Capabilities(drop=["ALL"]))
 
 
@@ -64,6 +70,7 @@ class RestrictedPod(KubernetesPodOperator):
             do_xcom_push=True,
             labels=LABELS,
             security_context=POD_SECURITY,
+            tolerations=TOLERATIONS,
             termination_message_policy="FallbackToLogsOnError",
             log_pod_spec_on_failure=False,
             log_events_on_failure=True,

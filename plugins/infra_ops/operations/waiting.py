@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -33,7 +32,6 @@ def asked_until(
         retry=retry_if_result(lambda answer: not is_good(answer)) | retry_if_exception_type(bearing),
         stop=stop_after_delay(seconds),
         wait=wait_fixed(PAUSE),
-        sleep=time.sleep,
         retry_error_callback=last,
     )
     return asking(ask)

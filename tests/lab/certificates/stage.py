@@ -23,6 +23,11 @@ AGENTS = ["rpi-4", "rpi-5"]  # five would only take longer
 NODES = [*SERVERS, *AGENTS]
 
 
+def unit(name: str) -> str:
+    """The systemd unit of K3s on a node."""
+    return "k3s" if name in SERVERS else "k3s-agent"
+
+
 @dataclass
 class Stage:
     k3s: K3sCluster
@@ -79,13 +84,12 @@ class Stage:
 
     def processes(self) -> dict[str, str]:
         """K3s on each node: another one after a restart."""
-        units = {name: "k3s" if name in SERVERS else "k3s-agent" for name in NODES}
-        return {name: self.k3s.ssh(name, f"systemctl show {unit} -p MainPID").stdout for name, unit in units.items()}
+        return {name: self.k3s.ssh(name, f"systemctl show {unit(name)} -p MainPID").stdout for name in NODES}
 
     def starts(self, name: str) -> int:
         """How often K3s was started on a node, by its journal."""
-        unit = "k3s" if name in SERVERS else "k3s-agent"
-        return self.k3s.ssh(name, f"journalctl -u {unit} -n 1000 --no-pager").stdout.count(f"Starting {unit}")
+        journal = self.k3s.ssh(name, f"journalctl -u {unit(name)} -n 1000 --no-pager").stdout
+        return journal.count(f"Starting {unit(name)}")
 
     def wait_until_all_run(self) -> None:
         wait_until(lambda: all(self.k3s.answers(name) for name in SERVERS), 60)

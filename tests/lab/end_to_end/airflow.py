@@ -18,7 +18,7 @@ class Airflow:
 
     def __init__(self, state: dict[str, Any], dag: str = DAG) -> None:
         self._dag = f"/dags/{dag}"
-        self.runs = f"{self._dag}/dagRuns"
+        self._runs = f"{self._dag}/dagRuns"
         self._url = state["addresses"]["airflow"]
         # Not as the administrator, whose password is rotated.
         login = {"username": "service", "password": Path(state["credentials"]["airflow_service"]).read_text()}
@@ -35,16 +35,23 @@ class Airflow:
     def trigger(self, **conf: Any) -> str:
         """Starts a run and returns its id. A DAG that is paused, as a new one is, would let it wait for ever."""
         self.call("PATCH", f"{self._dag}?update_mask=is_paused", {"is_paused": False})
-        run = self.call("POST", self.runs, {"conf": conf, "logical_date": None})
+        run = self.call("POST", self._runs, {"conf": conf, "logical_date": None})
         return str(run["dag_run_id"])
 
     def tasks(self, run: str) -> dict[str, str | None]:
         """The state of each task."""
-        found = self.call("GET", f"{self.runs}/{run}/taskInstances?limit=100")["task_instances"]
-        return {task["task_id"]: task["state"] for task in found}
+        return {task["task_id"]: task["state"] for task in self._instances(run)}
+
+    def tries(self, run: str) -> dict[str, int]:
+        """How often each task was tried that was tried at all."""
+        return {task["task_id"]: task["try_number"] for task in self._instances(run) if task["try_number"]}
+
+    def _instances(self, run: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.call("GET", f"{self._runs}/{run}/taskInstances?limit=100")["task_instances"]
+        return found
 
     def state(self, run: str) -> str:
-        return str(self.call("GET", f"{self.runs}/{run}")["state"])
+        return str(self.call("GET", f"{self._runs}/{run}")["state"])
 
     def wait(self, run: str, *, seconds: float = 600, meanwhile: Callable[[], None] = lambda: None) -> str:
         """The state in which the run ends."""
@@ -62,8 +69,8 @@ class Airflow:
 
     def xcom(self, run: str, task: str, key: str) -> Any:
         """A value that a task left; None when it left none."""
-        entries = self.call("GET", f"{self.runs}/{run}/taskInstances/{task}/xcomEntries")["xcom_entries"]
+        entries = self.call("GET", f"{self._runs}/{run}/taskInstances/{task}/xcomEntries")["xcom_entries"]
         if key not in {entry["key"] for entry in entries}:
             return None
-        path = f"{self.runs}/{run}/taskInstances/{task}/xcomEntries/{key}?stringify=false"
+        path = f"{self._runs}/{run}/taskInstances/{task}/xcomEntries/{key}?stringify=false"
         return self.call("GET", path)["value"]

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.kubelet import images, quantities, times
+from lab import times
+from lab.kubelet import images, quantities
 from lab.kubelet.environment import argv_of, expand
 from lab.kubelet.images import Image, Images
 

@@ -110,6 +110,17 @@ def test_kubernetes_itself_ends_the_pod_at_its_deadline(start: Callable[[], Task
     assert created(api)["spec"]["activeDeadlineSeconds"] == 120
 
 
+def test_kubernetes_takes_it_from_a_lost_node_after_two_minutes(
+    start: Callable[[], TaskDeferred], api: MagicMock
+) -> None:
+    start()
+    borne = [(each["key"], each["effect"], each["tolerationSeconds"]) for each in created(api)["spec"]["tolerations"]]
+    assert borne == [
+        ("node.kubernetes.io/unreachable", "NoExecute", 120),
+        ("node.kubernetes.io/not-ready", "NoExecute", 120),
+    ]
+
+
 def test_every_container_meets_the_restricted_standard(start: Callable[[], TaskDeferred], api: MagicMock) -> None:
     """The provider adds its XCom side-car without a security context; the namespace would refuse the pod."""
     start()

@@ -35,7 +35,7 @@ class ByFile(Road[Way]):
     name = "file"
 
     def sound(self) -> list[Outcome]:
-        seen = {name: self.estate.seen(name) for name in self.estate.servers.names}
+        seen = self.estate.all_seen()
         states = self.estate.judged(seen)
         files = {name: each.file.sha256 for name, each in seen.items() if each.file}
         return self.judge().sound(states, files)
@@ -79,7 +79,7 @@ class ByFile(Road[Way]):
 
     def wish(self) -> Way | None:
         params = self.request.params
-        seen = {name: self.estate.seen(name) for name in self.estate.servers.names}
+        seen = self.estate.all_seen()
         lists = {}
         for name, state in self.estate.judged(seen).items():
             if isinstance(state, str):

@@ -53,6 +53,10 @@ class Estate:
             )
         return seen
 
+    def all_seen(self) -> dict[str, Encrypting]:
+        """The same for every server."""
+        return {server: self.seen(server) for server in self.servers.names}
+
     def glance(self, server: str) -> Encrypting:
         """What there is on a server now, be it taken over or not, and whether its API answers or not."""
         machine, node = self.servers.machine(server), self.servers.node(server)
@@ -83,7 +87,7 @@ class Estate:
 
     def lists(self) -> dict[str, Providers | str]:
         """Those of all servers."""
-        return self.judged({server: self.seen(server) for server in self.servers.names})
+        return self.judged(self.all_seen())
 
     def versions(self) -> dict[str, str]:
         """What K3s is installed on each server; a restart starts it."""
@@ -98,7 +102,7 @@ class Estate:
 
     def here(self) -> str:
         """The route by which something is there already, "" for none. A single server with our file decides for all."""
-        found = [self.seen(server) for server in self.servers.names]
+        found = self.all_seen().values()
         if any(each.file or each.drop_in or each.started_with for each in found):
             return "file"
         return "managed" if any(each.managed for each in found) else ""

@@ -30,7 +30,7 @@ def road(
         servers=servers,
         keys=keys,
         first="rpi-1",
-        seen=lambda name: SimpleNamespace(providers=in_force[name] or on_disk),
+        all_seen=lambda: {name: SimpleNamespace(providers=in_force[name] or on_disk) for name in names},
         judged=lambda seen: in_force,
     )
     params = {"disable": disable}
